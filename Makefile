@@ -1,0 +1,150 @@
+# whitecross: the shipping build (PGXS), and one word for each thing a developer does.  `make help` lists them.
+#
+# `make` and `make install` are ordinary PGXS: they use the pg_config on the PATH, or the one PG_CONFIG names.
+# The other targets (test, demo, ...) leave the machine's PostgreSQL alone: they work on a copy of it in build/pg.
+
+EXTENSION = whitecross
+MODULE_big = whitecross
+PGFILEDESC = "whitecross - managed objects of a school-health database"
+EXTENSION_VERSION = 1.0.0
+
+# The installation script is these parts in this order; a part may use what an earlier one made.
+SQL_PARTS = \
+	sql/tables.sql \
+	sql/functions/schema.sql \
+	sql/functions/refresh.sql \
+	sql/functions/schedule.sql \
+	sql/functions/observe.sql \
+	sql/objects/columns.sql \
+	sql/objects/constraints.sql \
+	sql/objects/covering_indexes.sql \
+	sql/objects/partial_indexes.sql \
+	sql/objects/composite_indexes.sql \
+	sql/objects/mv_student_health_summary.sql \
+	sql/objects/mv_compliance_status.sql \
+	sql/objects/mv_medication_schedule.sql \
+	sql/objects/mv_allergy_summary.sql \
+	sql/objects/mv_appointment_statistics.sql \
+	sql/objects/view_indexes.sql \
+	sql/install.sql
+
+SCRIPT = sql/$(EXTENSION)--$(EXTENSION_VERSION).sql
+DATA_built = $(SCRIPT)
+
+SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+# The server's condition names by SQLSTATE: it knows them only by its macros' names, so they are taken from its own list.
+CONDITION_NAMES = build/condition_names.inc
+
+# Server regression tests (test/sql), run in this order in one database.
+REGRESS =
+REGRESS_OPTS = --inputdir=test
+
+# Isolation tests (test/isolation/specs).
+ISOLATION =
+ISOLATION_OPTS = --inputdir=test/isolation
+
+PG_CPPFLAGS = -Isrc -Ibuild
+# -fvisibility=hidden: the library exports what is declared so, and nothing else.  -Wno-register: the server's headers.
+PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wno-register -MMD -MP
+SHLIB_LINK = -lstdc++
+EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES)
+
+# Targets that do without the server's make rules: they must work, or say what is missing, where nothing is installed yet.
+PLAIN_TARGETS = help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind \
+	bench lint format dist show-%
+
+ifneq ($(filter-out $(PLAIN_TARGETS),$(or $(MAKECMDGOALS),all)),)
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) gives no PGXS makefile: install the server's development package, or run `make setup`)
+endif
+ifeq ($(WERROR),1)
+# The server's headers as system headers, so that only our own code is held to these warnings.
+PG_CXXFLAGS += -Wall -Wextra -Werror -isystem $(shell $(PG_CONFIG) --includedir-server)
+endif
+# PGXS's rule for bitcode ignores PG_CXXFLAGS, and this code gains nothing by being inlined into queries.
+override with_llvm = no
+include $(PGXS)
+
+# Objects built for another server version, or with other flags, are not used again.
+BUILT_FOR := $(shell $(PG_CONFIG) --version) $(filter-out -I% -isystem /%,$(CXXFLAGS) $(CPPFLAGS))
+$(OBJS): build/objects-of | $(CONDITION_NAMES)
+build/objects-of: FORCE
+	@mkdir -p build; printf '%s\n' '$(BUILT_FOR)' | cmp -s - $@ || printf '%s\n' '$(BUILT_FOR)' > $@
+
+$(CONDITION_NAMES): $(shell $(PG_CONFIG) --sharedir)/errcodes.txt build/objects-of
+	@mkdir -p build
+	awk '/^[0-9A-Z][0-9A-Z][0-9A-Z][0-9A-Z][0-9A-Z][ \t]/ && NF == 4 && !seen[$$1]++ { printf "{%s, \"%s\"},\n", $$3, $$4 }' $< > $@.new
+	mv $@.new $@
+
+$(SCRIPT): $(SQL_PARTS) Makefile
+	@{ echo '-- Built by make from the parts listed in the Makefile (SQL_PARTS): change those.'; \
+	   echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
+	   for part in $(SQL_PARTS); do printf '\n-- %s\n\n' "$$part"; cat "$$part" || exit 1; done; } > $@.new
+	mv $@.new $@
+
+-include $(OBJS:.o=.d)
+.PHONY: FORCE
+endif
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  make                   build for the PostgreSQL of pg_config (PG_CONFIG=... names another)"
+	@echo "  make install           install it there;  make installcheck  runs the SQL tests against a running server"
+
+setup: ## install the Debian packages that building and testing need
+	scripts/setup
+
+private-postgres: ## a copy of PostgreSQL in build/pg with the extension installed
+	scripts/private-postgres
+
+demo: ## a throwaway server with a sample district, refreshed, and its dashboards
+	scripts/demo start
+
+demo-stop: ## stop the demo's server and remove its data
+	scripts/demo stop
+
+test: ## everything: set-up, build with -Werror, lint, unit, regress, pgTAP, isolation, TAP
+	scripts/test
+
+unit: ## only the unit tests of src/core (SANITIZE=ON: under ASan and UBSan)
+	scripts/test unit
+
+regress: ## only the SQL regression tests (test/sql), on a server of their own
+	scripts/test regress
+
+pgtap: ## only the pgTAP tests (test/pgtap)
+	scripts/test pgtap
+
+isolation: ## only the isolation tests (test/isolation)
+	scripts/test isolation
+
+tap: ## only the TAP tests (test/t); TESTS='test/t/001_x.pl' picks some
+	scripts/test tap
+
+test-asan: ## unit and regression tests under AddressSanitizer and UBSan
+	scripts/test asan
+
+test-valgrind: ## the regression tests under valgrind
+	scripts/test valgrind
+
+bench: ## the benchmarks of test/bench (minutes to an hour)
+	scripts/bench
+
+lint: ## versions, clang-format and clang-tidy
+	scripts/lint all
+
+format: ## clang-format every source file in place
+	scripts/lint format
+
+dist: ## a source archive in build/
+	git archive --format=tar.gz --prefix=$(EXTENSION)-$(EXTENSION_VERSION)/ -o build/$(EXTENSION)-$(EXTENSION_VERSION).tar.gz HEAD
+
+# `make -s show-REGRESS` prints a variable: how the scripts read the lists above.
+show-%:
+	@echo $($*)
+
+.PHONY: help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind bench lint format dist
