@@ -1,0 +1,32 @@
+-- The composite indexes. The platform's own models create all of these under these names; there they are adopted.
+
+INSERT INTO @extschema@.wc_index_definition
+  (kind, name, table_name, position, key_columns, include_columns, predicate, is_unique, nulls_not_distinct, comment) VALUES
+('composite index', 'idx_health_records_student_type_date', 'health_records', 1,
+ ARRAY['studentId', 'recordType', 'recordDate'], '{}', '{}', false, false, 'Health records of a student and type, by date.'),
+('composite index', 'idx_health_records_student_confidential', 'health_records', 2,
+ ARRAY['studentId', 'isConfidential'], '{}', '{}', false, false, 'Confidential health records of a student.'),
+('composite index', 'idx_health_records_type_confidential_date', 'health_records', 3,
+ ARRAY['recordType', 'isConfidential', 'recordDate'], '{}', '{}', false, false, 'Health records of a type, by confidentiality and date.'),
+('composite index', 'idx_health_records_provider_date', 'health_records', 4,
+ ARRAY['provider', 'recordDate'], '{}', '{}', false, false, 'Health records of a provider, by date.'),
+('composite index', 'idx_health_records_diagnosis_code', 'health_records', 5,
+ ARRAY['diagnosisCode'], '{}', '{}', false, false, 'Health records with a diagnosis code.'),
+('composite index', 'idx_appointments_student_scheduled', 'appointments', 6,
+ ARRAY['studentId', 'scheduledAt'], '{}', '{}', false, false, 'Appointments of a student, by time.'),
+('composite index', 'idx_appointments_nurse_scheduled', 'appointments', 7,
+ ARRAY['nurseId', 'scheduledAt'], '{}', '{}', false, false, 'Appointments of a nurse, by time.'),
+('composite index', 'idx_appointments_status_scheduled', 'appointments', 8,
+ ARRAY['status', 'scheduledAt'], '{}', '{}', false, false, 'Appointments of a status, by time.'),
+('composite index', 'idx_appointments_student_status_scheduled', 'appointments', 9,
+ ARRAY['studentId', 'status', 'scheduledAt'], '{}', '{}', false, false, 'Appointments of a student and status, by time.'),
+('composite index', 'idx_appointments_type_status_scheduled', 'appointments', 10,
+ ARRAY['type', 'status', 'scheduledAt'], '{}', '{}', false, false, 'Appointments of a type and status, by time.'),
+('composite index', 'idx_appointments_recurring_group', 'appointments', 11,
+ ARRAY['recurringGroupId'], '{}', '{}', false, false, 'Appointments of a recurring series.'),
+('composite index', 'idx_medications_active_name', 'medications', 12,
+ ARRAY['isActive', 'name'], '{}', '{}', false, false, 'Active medications by name.'),
+('composite index', 'idx_medications_controlled_schedule', 'medications', 13,
+ ARRAY['isControlled', 'deaSchedule'], '{}', '{}', false, false, 'Controlled medications by DEA schedule.'),
+('composite index', 'idx_medications_form_active', 'medications', 14,
+ ARRAY['dosageForm', 'isActive'], '{}', '{}', false, false, 'Medications of a dosage form.');
