@@ -1,0 +1,77 @@
+// Arguments and results of SQL-callable functions.
+#include "pg/function.hpp"
+
+namespace wc::pg {
+
+Text text_argument(FunctionCallInfo fcinfo, int index) {
+    if (PG_ARGISNULL(index))
+        return {};
+    const Datum value = PG_GETARG_DATUM(index);
+    char *characters = call([=] { return text_to_cstring(DatumGetTextPP(value)); });
+    std::string copy(characters);
+    pfree(characters);
+    return copy;
+}
+
+std::optional<int> int_argument(FunctionCallInfo fcinfo, int index) {
+    if (PG_ARGISNULL(index))
+        return {};
+    return PG_GETARG_INT32(index);
+}
+
+std::optional<bool> bool_argument(FunctionCallInfo fcinfo, int index) {
+    if (PG_ARGISNULL(index))
+        return {};
+    return PG_GETARG_BOOL(index);
+}
+
+std::string required_text(FunctionCallInfo fcinfo, int index, const char *argument) {
+    Text value = text_argument(fcinfo, index);
+    if (!value)
+        throw Error(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(argument) + " must not be null", {},
+                    std::string("Give a value for ") + argument + ".");
+    return *value;
+}
+
+Datum return_text(FunctionCallInfo fcinfo, const Text &value) {
+    if (!value)
+        return return_null(fcinfo);
+    const char *characters = value->c_str();
+    return call([=] { return CStringGetTextDatum(characters); });
+}
+
+ResultSet::ResultSet(FunctionCallInfo fcinfo) : fcinfo_(fcinfo) {
+    input_ = call([=] {
+        InitMaterializedSRF(fcinfo, 0);
+        auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+        return TupleDescGetAttInMetadata(info->setDesc);
+    });
+    memory_ = call([] { return AllocSetContextCreate(CurrentMemoryContext, "whitecross row", ALLOCSET_SMALL_SIZES); });
+}
+
+void ResultSet::add(const Row &row) {
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo_->resultinfo);
+    if (static_cast<int>(row.size()) != info->setDesc->natts)
+        throw std::logic_error("row width differs from the function's result");
+    std::vector<char *> values(row.size());
+    for (size_t i = 0; i < row.size(); ++i)
+        values[i] = row[i] ? const_cast<char *>(row[i]->c_str()) : nullptr;
+    char **const array = values.data();
+    AttInMetadata *const input = input_;
+    MemoryContext const memory = memory_;
+    call([=] {
+        MemoryContext const caller = MemoryContextSwitchTo(memory);
+        HeapTuple tuple = BuildTupleFromCStrings(input, array);
+        tuplestore_puttuple(info->setResult, tuple);
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(memory);
+    });
+}
+
+Datum ResultSet::done() {
+    MemoryContextDelete(memory_);
+    memory_ = nullptr;
+    return static_cast<Datum>(0);
+}
+
+} // namespace wc::pg

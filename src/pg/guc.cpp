@@ -1,0 +1,57 @@
+// Every setting of the extension.
+#include "pg/guc.hpp"
+
+#include "pg/guard.hpp"
+
+namespace wc::pg::settings {
+
+int lock_timeout = 5000;
+int max_refresh_workers = 2;
+int refresh_log_days = 30;
+bool install_on_create = true;
+char *now = nullptr;
+
+namespace {
+
+// The clock must be a timestamp: a view that casts it would fail long after the SET.
+bool check_now(char **value, void **, GucSource) {
+    if (*value == nullptr || **value == '\0' || !IsTransactionState())
+        return true;
+    const char *text = *value;
+    bool valid = true;
+    try {
+        call([=] {
+            (void)DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+                                      Int32GetDatum(-1));
+        });
+    } catch (const Error &) {
+        valid = false;
+    } catch (...) {
+        valid = false;
+    }
+    if (!valid)
+        GUC_check_errdetail("The value must be a timestamp with time zone, or empty for the real time.");
+    return valid;
+}
+
+} // namespace
+
+void define() {
+    DefineCustomIntVariable("whitecross.lock_timeout", "How long an operation waits for a lock.",
+                            "What waits longer is reported as pending or failed. 0 waits without limit.", &lock_timeout,
+                            5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.max_refresh_workers", "Background workers that one refresh uses at once.",
+                            "0 refreshes in the calling session.", &max_refresh_workers, 2, 0, 1024,
+                            PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.refresh_log_days", "Days that the refresh log is kept.", nullptr,
+                            &refresh_log_days, 30, 1, 36500, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("whitecross.install_on_create", "CREATE EXTENSION installs the managed objects.",
+                             "Off lets a live site call wc_install() at a quiet time.", &install_on_create, true,
+                             PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("whitecross.now", "The clock of the materialized views.",
+                               "A timestamp with time zone; empty for the real time. For tests and demonstrations.",
+                               &now, "", PGC_SUSET, 0, check_now, nullptr, nullptr);
+    MarkGUCPrefixReserved("whitecross");
+}
+
+} // namespace wc::pg::settings

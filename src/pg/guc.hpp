@@ -1,0 +1,15 @@
+// Every setting of the extension, in one place.
+#pragma once
+
+namespace wc::pg::settings {
+
+extern int lock_timeout;        // whitecross.lock_timeout: milliseconds to wait for a lock; 0: no limit
+extern int max_refresh_workers; // whitecross.max_refresh_workers: background workers of one wc_refresh_all() at once
+extern int refresh_log_days;    // whitecross.refresh_log_days: days that wc_refresh_log keeps
+extern bool install_on_create;  // whitecross.install_on_create: CREATE EXTENSION calls wc_install()
+extern char *now;               // whitecross.now: the clock of the views; empty: now()
+
+// Defines them and reserves the prefix. Called once, by _PG_init.
+void define();
+
+} // namespace wc::pg::settings

@@ -1,0 +1,38 @@
+// SQL from C++: a connection to the server programming interface with results as plain strings.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace wc::pg {
+
+using Text = std::optional<std::string>; // an SQL value in its text form; empty: NULL
+using Row = std::vector<Text>;
+
+struct Result {
+    std::vector<Row> rows;
+    uint64_t processed = 0; // rows returned, or affected by INSERT, UPDATE, DELETE
+};
+
+class Spi {
+  public:
+    Spi();
+    Spi(const Spi &) = delete;
+    Spi &operator=(const Spi &) = delete;
+    ~Spi(); // when an exception passes, the (sub)transaction that it ends in closes the connection
+
+    // Runs one or more statements; parameters $1, $2, ... are of type text. Results are the last statement's rows.
+    // Throws Error.
+    Result query(const std::string &sql, const std::vector<Text> &parameters = {});
+
+    // The first column of the first row; empty: NULL or no row.
+    Text value(const std::string &sql, const std::vector<Text> &parameters = {});
+
+  private:
+    int exceptions_;
+};
+
+// Double-quotes an identifier where it needs it; single-quotes a literal.
+std::string quote_name(const std::string &name);
+std::string quote_value(const std::string &value);
+
+} // namespace wc::pg

@@ -1,0 +1,31 @@
+// What the other rooms may know of managed objects.
+#pragma once
+
+#include "pg/spi.hpp"
+
+namespace wc::schema {
+
+// A materialized view of the catalogue.
+struct View {
+    std::string name;                     // mv_...
+    std::string schema;                   // base_schema
+    Oid relid = InvalidOid;               // InvalidOid: not there
+    std::vector<std::string> key_columns; // of its unique index
+    [[nodiscard]] std::string qualified() const; // quoted "schema"."name"
+};
+
+// The views of the catalogue, in name order; those that aren't installed have no relid.
+std::vector<View> views(pg::Spi &spi);
+
+// One of them, by its name with or without the prefix mv_. Throws 42704 with the list of names as hint.
+View view(pg::Spi &spi, const std::string &name);
+
+// A setting of the site (base_schema, timezone, grades), the shipped default where the site has none.
+std::string configuration(pg::Spi &spi, const std::string &name);
+
+// What wc_install() calls for each view it has made and that isn't populated: room refresh fills and analyzes it.
+// Returns why it could not ("condition name"), or nothing.
+using FillView = std::optional<std::string> (*)(pg::Spi &spi, const View &view);
+void on_view_made(FillView fill);
+
+} // namespace wc::schema

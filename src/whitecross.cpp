@@ -1,0 +1,9 @@
+// The library's entry: named initialisations in order, nothing else.
+#include "pg/guc.hpp"
+#include "pg/module.hpp"
+
+extern "C" WC_EXPORT void _PG_init(void);
+
+extern "C" void _PG_init(void) {
+    wc::pg::settings::define();
+}
