@@ -12,6 +12,7 @@ EXTENSION_VERSION = 1.0.0
 SQL_PARTS = \
 	sql/tables.sql \
 	sql/functions/schema.sql \
+	sql/functions/base_tables.sql \
 	sql/functions/refresh.sql \
 	sql/functions/schedule.sql \
 	sql/functions/observe.sql \
