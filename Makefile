@@ -50,6 +50,10 @@ PG_CPPFLAGS = -Isrc -Ibuild
 # -fvisibility=hidden: the library exports what is declared so, and nothing else.  -Wno-register: the server's headers.
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wno-register -MMD -MP
 SHLIB_LINK = -lstdc++
+ifeq ($(SANITIZE),ON)
+PG_CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SHLIB_LINK += -lasan -lubsan
+endif
 EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES)
 
 # Targets that do without the server's make rules: they must work, or say what is missing, where nothing is installed yet.

@@ -2,6 +2,8 @@
 
 set -euo pipefail
 export LC_ALL=C.UTF-8
+# A script that a make target runs calls make anew, not as a part of that make.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$TOP"
