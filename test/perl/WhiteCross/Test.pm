@@ -1,0 +1,114 @@
+package WhiteCross::Test;
+
+# What the TAP tests share: servers with the library loaded, databases from the fixtures, and the catalogue of a database
+# as text, to compare before and after.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Spec;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node make_database try_sql catalogue tree VIEWS);
+
+use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
+  mv_allergy_summary mv_appointment_statistics);
+
+# The top of the source tree, where fixtures and examples are.
+sub tree { return File::Spec->rel2abs(dirname(__FILE__) . '/../../..') }
+
+# new_node(NAME, preload => 'pg_cron,whitecross', conf => "line\n...", allows_streaming => 1, start => 0): a server of the
+# test's own, started unless told otherwise, with encoding UTF8 and superuser postgres.  preload is 'whitecross' unless
+# said otherwise.  With pg_cron, the scheduler is in database postgres (cron_database => ...) and uses background workers.
+sub new_node {
+    my ($name, %options) = @_;
+    my $preload = $options{preload} // 'whitecross';
+    $ENV{PGUSER} = 'postgres';
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    $node->init(
+        extra            => [ '--username=postgres', '--encoding=UTF8', '--locale=C.UTF-8' ],
+        allows_streaming => $options{allows_streaming} // 0);
+    $node->append_conf('postgresql.conf', "shared_preload_libraries = '$preload'\nmax_worker_processes = 24\n");
+    if ($preload =~ /\bpg_cron\b/) {
+        my $database = $options{cron_database} // 'postgres';
+        $node->append_conf('postgresql.conf', "cron.database_name = '$database'\ncron.use_background_workers = on\n");
+    }
+    $node->append_conf('postgresql.conf', $options{conf}) if defined $options{conf};
+    $node->start if $options{start} // 1;
+    return $node;
+}
+
+# make_database(NODE, NAME, KIND, students => 200, extensions => ['pg_cron'], whitecross => 1): a database from the
+# fixtures; KIND is reference, platform, renamed or empty (see test/make-database).
+sub make_database {
+    my ($node, $name, $kind, %options) = @_;
+    local $ENV{PGHOST}             = $node->host;
+    local $ENV{PGPORT}             = $node->port;
+    local $ENV{STUDENTS}           = $options{students} // 200;
+    local $ENV{WITHOUT_WHITECROSS} = ($options{whitecross} // 1) ? '' : 1;
+    PostgreSQL::Test::Utils::system_or_bail(tree() . '/test/make-database', $name, $kind, @{ $options{extensions} // [] });
+    return;
+}
+
+# try_sql(NODE, DATABASE, SQL, psql options): runs it, and returns its output, the SQLSTATE of the error that stopped it
+# ('' where none did), and all of standard error.
+sub try_sql {
+    my ($node, $database, $sql, %options) = @_;
+    my ($out, $err);
+    $node->psql($database, "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 1, %options);
+    my ($state) = $err =~ /(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}):/;
+    return ($out, $state // '', $err);
+}
+
+# catalogue(NODE, DATABASE): what the database holds beyond the system's own, by name: relations with their grants,
+# columns, indexes, constraints, triggers, functions, types, dependencies on extensions, settings, comments.
+sub catalogue {
+    my ($node, $database) = @_;
+    return $node->safe_psql($database, <<'SQL');
+WITH own AS (
+  SELECT n.oid FROM pg_catalog.pg_namespace AS n
+   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
+)
+SELECT 'schema ' || n.nspname || ' ' || coalesce(n.nspacl::text, '') FROM pg_catalog.pg_namespace AS n JOIN own USING (oid)
+UNION ALL
+SELECT 'relation ' || c.oid::regclass::text || ' ' || c.relkind::text || ' of ' || c.relowner::regrole::text || ' ' || coalesce(c.relacl::text, '')
+  FROM pg_catalog.pg_class AS c JOIN own ON own.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I')
+UNION ALL
+SELECT 'column ' || c.oid::regclass::text || '.' || a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull::text
+  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN own ON own.oid = c.relnamespace
+ WHERE c.relkind NOT IN ('i', 'I') AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'index ' || pg_catalog.pg_get_indexdef(i.indexrelid) || ' valid ' || i.indisvalid::text
+  FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN own ON own.oid = c.relnamespace
+UNION ALL
+SELECT 'constraint ' || n.conname || ' of ' || n.conrelid::regclass::text || ' ' || pg_catalog.pg_get_constraintdef(n.oid)
+  FROM pg_catalog.pg_constraint AS n JOIN own ON own.oid = n.connamespace WHERE n.conrelid <> 0
+UNION ALL
+SELECT 'trigger ' || pg_catalog.pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text FROM pg_catalog.pg_trigger AS t WHERE NOT t.tgisinternal
+UNION ALL
+SELECT 'event trigger ' || e.evtname || ' ' || e.evtenabled::text FROM pg_catalog.pg_event_trigger AS e
+UNION ALL
+SELECT 'function ' || p.oid::regprocedure::text || ' ' || coalesce(p.proacl::text, '') FROM pg_catalog.pg_proc AS p JOIN own ON own.oid = p.pronamespace
+UNION ALL
+SELECT 'type ' || t.oid::regtype::text FROM pg_catalog.pg_type AS t JOIN own ON own.oid = t.typnamespace
+UNION ALL
+SELECT 'extension ' || e.extname || ' ' || e.extversion FROM pg_catalog.pg_extension AS e
+UNION ALL
+SELECT 'setting ' || s.setrole::text || ' ' || s.setconfig::text FROM pg_catalog.pg_db_role_setting AS s
+ WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()))
+UNION ALL
+SELECT 'comment on ' || pg_catalog.pg_describe_object(d.classoid, d.objoid, d.objsubid) || ' ' || d.description
+  FROM pg_catalog.pg_description AS d WHERE d.objoid >= 16384
+UNION ALL
+SELECT 'dependency ' || pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) || ' ' || d.deptype::text || ' '
+       || pg_catalog.pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
+  FROM pg_catalog.pg_depend AS d WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+ORDER BY 1
+SQL
+}
+
+1;
