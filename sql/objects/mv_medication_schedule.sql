@@ -1,0 +1,102 @@
+-- mv_medication_schedule: one row for each current medication of a live, active student.
+--
+-- Doses. A time of day in scheduledTimes stands for a dose on each day from startDate to endDate, at that local time; the
+-- zone's rules give the moment (a local time that the clocks skip is an hour later, one that comes twice is the second).
+-- Yesterday's doses are looked at because one at 23:50 is still due at 00:10; the day after tomorrow's because tomorrow's at
+-- 00:10 may have been given at 23:50 already. A row whose scheduledTimes is NULL, as it is for every row of a database
+-- without the column, has the doses of its PENDING logs instead. An empty array has no doses.
+--
+-- Nothing here raises: a time that isn't hh:mm, hh:mm:ss, or either or just the hour with AM or PM, is left out before it is
+-- cast; logs are compared around "now" only, so that no extreme timestamp meets an addition or a zone. No backslash: the
+-- definition must mean the same whatever standard_conforming_strings is.
+--
+-- A dose was given where a live ADMINISTERED log stands within 30 minutes of it. Only logs from now less 60 minutes on can
+-- say so of a dose that is due or to come.
+
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
+('mv_medication_schedule', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $view$
+SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
+       concat_ws(' ', s."firstName", s."lastName") AS "studentName",
+       s."grade", s."schoolId", s."nurseId", sm."medicationId",
+       m."name" AS "medicationName",
+       m."genericName" AS "medicationGenericName",
+       sm."dosage", sm."route", sm."frequency", sm."scheduledTimes", sm."instructions", sm."startDate", sm."endDate",
+       coalesce(sm."requiresWitness", m."requiresWitness", false) AS "requiresWitness",
+       m."isControlled" IS TRUE AS "isControlled",
+       m."deaSchedule",
+       dose."next" AS "nextScheduledTime",
+       log."last" AS "lastAdministeredAt",
+       coalesce(log."today", 0) AS "administeredCountToday",
+       coalesce(dose."due", false) AS "isDueNow"
+  FROM {student_medications: id, studentId, medicationId, dosage, route, frequency, scheduledTimes, instructions, startDate, endDate, requiresWitness, isActive, deletedAt} AS sm
+  JOIN {students: id, studentNumber, firstName, lastName, grade, schoolId, nurseId, isActive, deletedAt} AS s ON s."id" = sm."studentId"
+  JOIN {medications: id, name, genericName, isControlled, deaSchedule, requiresWitness, deletedAt} AS m ON m."id" = sm."medicationId"
+  LEFT JOIN (
+       SELECT l."studentMedicationId",
+              max(l."administeredAt") FILTER (WHERE l."status" = 'ADMINISTERED') AS "last",
+              count(*) FILTER (WHERE l."status" = 'ADMINISTERED'
+                                 AND CASE WHEN l."administeredAt" >= (SELECT {now} - interval '2 days')
+                                           AND l."administeredAt" <= (SELECT {now} + interval '2 days')
+                                          THEN (l."administeredAt" AT TIME ZONE {timezone})::date = (SELECT {today})
+                                          ELSE false END) AS "today",
+              array_agg(l."administeredAt") FILTER (WHERE l."status" = 'ADMINISTERED'
+                                                      AND l."administeredAt" >= (SELECT {now} - interval '60 minutes')
+                                                      AND l."administeredAt" <= (SELECT {now} + interval '100 years')) AS "given",
+              array_agg(l."scheduledAt") FILTER (WHERE l."status" = 'PENDING'
+                                                   AND l."scheduledAt" >= (SELECT {now} - interval '30 minutes')
+                                                   AND l."scheduledAt" <= (SELECT {now} + interval '100 years')) AS "pending"
+         FROM {medication_logs: studentMedicationId, scheduledAt, administeredAt, status, deletedAt} AS l
+        WHERE l."deletedAt" IS NULL AND l."status" IN ('ADMINISTERED', 'PENDING') {only l."studentMedicationId"}
+        GROUP BY l."studentMedicationId") AS log ON log."studentMedicationId" = sm."id"
+ CROSS JOIN LATERAL (
+       SELECT min(d."at") FILTER (WHERE d."at" > (SELECT {now})) AS "next",
+              bool_or(d."at" <= (SELECT {now} + interval '30 minutes')) AS "due"
+         FROM (SELECT (candidate."day" + candidate."time") AT TIME ZONE {timezone} AS "at"
+                 FROM (SELECT (SELECT {today}) + near."offset" AS "day",
+                              CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
+                                     OR btrim(given."time") ~* '^(0?[1-9]|1[0-2])(:[0-5][0-9](:[0-5][0-9])?)? ?[ap]m$'
+                                   THEN btrim(given."time")::time END AS "time"
+                         FROM unnest(sm."scheduledTimes") AS given("time")
+                        CROSS JOIN (VALUES (-1), (0), (1), (2)) AS near("offset")) AS candidate
+                WHERE candidate."time" IS NOT NULL
+                  AND (candidate."day" < sm."startDate") IS NOT TRUE AND (candidate."day" > sm."endDate") IS NOT TRUE
+                UNION ALL
+               SELECT pending."at"
+                 FROM unnest(log."pending") AS pending("at")
+                WHERE sm."scheduledTimes" IS NULL
+                  AND ((pending."at" AT TIME ZONE {timezone})::date > sm."endDate") IS NOT TRUE) AS d
+        WHERE d."at" >= (SELECT {now} - interval '30 minutes')
+          AND (log."given" IS NULL
+               OR NOT EXISTS (SELECT FROM unnest(log."given") AS administered("at")
+                               WHERE d."at" BETWEEN administered."at" - interval '30 minutes'
+                                                AND administered."at" + interval '30 minutes'))) AS dose
+ WHERE sm."deletedAt" IS NULL AND sm."isActive" IS NOT FALSE
+   AND (sm."startDate" > (SELECT {today})) IS NOT TRUE AND (sm."endDate" < (SELECT {today})) IS NOT TRUE
+   AND s."deletedAt" IS NULL AND s."isActive" IS NOT FALSE AND m."deletedAt" IS NULL {only sm."id"}
+$view$);
+
+INSERT INTO @extschema@.wc_view_column (view_name, column_name, comment) VALUES
+('mv_medication_schedule', 'studentMedicationId', 'The student''s medication (student_medications.id); unique.'),
+('mv_medication_schedule', 'studentId', 'The student (students.id).'),
+('mv_medication_schedule', 'studentNumber', 'Number of the student.'),
+('mv_medication_schedule', 'studentName', 'First and last name of the student.'),
+('mv_medication_schedule', 'grade', 'Grade of the student.'),
+('mv_medication_schedule', 'schoolId', 'School of the student.'),
+('mv_medication_schedule', 'nurseId', 'Nurse of the student.'),
+('mv_medication_schedule', 'medicationId', 'The medication (medications.id).'),
+('mv_medication_schedule', 'medicationName', 'Name of the medication.'),
+('mv_medication_schedule', 'medicationGenericName', 'Generic name of the medication.'),
+('mv_medication_schedule', 'dosage', 'Dosage for this student.'),
+('mv_medication_schedule', 'route', 'Route of administration.'),
+('mv_medication_schedule', 'frequency', 'Frequency as prescribed.'),
+('mv_medication_schedule', 'scheduledTimes', 'Times of day in the time zone of the site; NULL where the doses are the PENDING logs.'),
+('mv_medication_schedule', 'instructions', 'Instructions for this student.'),
+('mv_medication_schedule', 'startDate', 'First day of the medication.'),
+('mv_medication_schedule', 'endDate', 'Last day of the medication; NULL where it is open.'),
+('mv_medication_schedule', 'requiresWitness', 'Whether a witness is required: for this student or, where that is unknown, by the medication.'),
+('mv_medication_schedule', 'isControlled', 'Whether the medication is controlled.'),
+('mv_medication_schedule', 'deaSchedule', 'DEA schedule of the medication.'),
+('mv_medication_schedule', 'nextScheduledTime', 'First dose after now that was not given; NULL where none is left, or where it would be after endDate.'),
+('mv_medication_schedule', 'lastAdministeredAt', 'Latest live log with status ADMINISTERED.'),
+('mv_medication_schedule', 'administeredCountToday', 'Number of live logs with status ADMINISTERED today.'),
+('mv_medication_schedule', 'isDueNow', 'Whether a dose that was not given is scheduled within 30 minutes of now, either side.');
