@@ -86,8 +86,8 @@ $(CONDITION_NAMES): $(shell $(PG_CONFIG) --sharedir)/errcodes.txt build/objects-
 	mv $@.new $@
 
 $(SCRIPT): $(SQL_PARTS) Makefile
-	@{ echo '-- Built by make from the parts listed in the Makefile (SQL_PARTS): change those.'; \
-	   echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
+	@{ printf '%s\n' '-- Built by make from the parts listed in the Makefile (SQL_PARTS): change those.' \
+	      '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \
 	   for part in $(SQL_PARTS); do printf '\n-- %s\n\n' "$$part"; cat "$$part" || exit 1; done; } > $@.new
 	mv $@.new $@
 

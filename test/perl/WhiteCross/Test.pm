@@ -50,7 +50,8 @@ sub make_database {
     local $ENV{PGPORT}             = $node->port;
     local $ENV{STUDENTS}           = $options{students} // 200;
     local $ENV{WITHOUT_WHITECROSS} = ($options{whitecross} // 1) ? '' : 1;
-    PostgreSQL::Test::Utils::system_or_bail(tree() . '/test/make-database', $name, $kind, @{ $options{extensions} // [] });
+    PostgreSQL::Test::Utils::system_log(tree() . '/test/make-database', $name, $kind, @{ $options{extensions} // [] }) == 0
+      or die "database $name could not be made\n";
     return;
 }
 
