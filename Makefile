@@ -11,6 +11,7 @@ EXTENSION_VERSION = 1.0.0
 # The installation script is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
 	sql/tables.sql \
+	sql/refresh_tables.sql \
 	sql/functions/schema.sql \
 	sql/functions/base_tables.sql \
 	sql/functions/refresh.sql \

@@ -1,0 +1,43 @@
+// Which way a refresh goes and in which order views are taken. Pure: knows no server.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wc::core {
+
+// What a caller may ask for. Auto lets the state of the view decide.
+enum class Mode { Auto, Concurrent, Full };
+
+// What to do about a view that another session is refreshing or has locked.
+enum class Conflict { Wait, Skip };
+
+// The name that SQL uses for it, and back; empty: no such name.
+std::string_view name(Mode mode);
+std::string_view name(Conflict conflict);
+std::optional<Mode> parse_mode(std::string_view text);
+std::optional<Conflict> parse_conflict(std::string_view text);
+
+// The names a caller may use, for an error's hint: "auto", "concurrent" and "full".
+std::string mode_names();
+std::string conflict_names();
+
+// The way to go (never Auto). A view that isn't populated has no readers to spare and no rows to compare with, so it is
+// filled outright whatever was asked. A populated one is refreshed concurrently unless the caller named full, which
+// shuts readers out.
+Mode decide(Mode asked, bool populated);
+
+// A view to be refreshed and how long its last refresh took; empty: not known.
+struct Task {
+    std::string view;
+    std::optional<double> last_duration_ms;
+};
+
+// The order in which the tasks start, as positions in the list: longest first, so that the longest doesn't start last
+// and run alone. One that was never timed counts as the longest. Equal ones by name.
+std::vector<std::size_t> longest_first(const std::vector<Task> &tasks);
+
+} // namespace wc::core
