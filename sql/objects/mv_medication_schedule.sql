@@ -8,7 +8,7 @@
 --
 -- Nothing here raises: a time that isn't hh:mm, hh:mm:ss, or either or just the hour with AM or PM, is left out before it is
 -- cast; logs are compared around "now" only, so that no extreme timestamp meets an addition or a zone. No backslash: the
--- definition must mean the same whatever standard_conforming_strings is.
+-- definition must mean the same whatever standard_conforming_strings is. OFFSET 0: each time is parsed once, not once a day.
 --
 -- A dose was given where a live ADMINISTERED log stands within 30 minutes of it. Only logs from now less 60 minutes on can
 -- say so of a dose that is due or to come.
@@ -51,15 +51,16 @@ SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
  CROSS JOIN LATERAL (
        SELECT min(d."at") FILTER (WHERE d."at" > (SELECT {now})) AS "next",
               bool_or(d."at" <= (SELECT {now} + interval '30 minutes')) AS "due"
-         FROM (SELECT (candidate."day" + candidate."time") AT TIME ZONE {timezone} AS "at"
-                 FROM (SELECT (SELECT {today}) + near."offset" AS "day",
-                              CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
+         FROM (SELECT (near."day" + parsed."time") AT TIME ZONE {timezone} AS "at"
+                 FROM (SELECT CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
                                      OR btrim(given."time") ~* '^(0?[1-9]|1[0-2])(:[0-5][0-9](:[0-5][0-9])?)? ?[ap]m$'
                                    THEN btrim(given."time")::time END AS "time"
                          FROM unnest(sm."scheduledTimes") AS given("time")
-                        CROSS JOIN (VALUES (-1), (0), (1), (2)) AS near("offset")) AS candidate
-                WHERE candidate."time" IS NOT NULL
-                  AND (candidate."day" < sm."startDate") IS NOT TRUE AND (candidate."day" > sm."endDate") IS NOT TRUE
+                       OFFSET 0) AS parsed
+                CROSS JOIN (SELECT (SELECT {today}) + step."days" AS "day"
+                              FROM (VALUES (-1), (0), (1), (2)) AS step("days")) AS near
+                WHERE parsed."time" IS NOT NULL
+                  AND (near."day" < sm."startDate") IS NOT TRUE AND (near."day" > sm."endDate") IS NOT TRUE
                 UNION ALL
                SELECT pending."at"
                  FROM unnest(log."pending") AS pending("at")
