@@ -264,3 +264,5 @@ $create_base_tables$;
 
 COMMENT ON FUNCTION @extschema@.wc_create_base_tables() IS
   'Creates the reference tables that are missing in the base schema, as ordinary tables of the caller, and returns their names. Call wc_install() afterwards to put the constraints, indexes and views on them.';
+
+REVOKE EXECUTE ON FUNCTION @extschema@.wc_create_base_tables() FROM PUBLIC;
