@@ -8,4 +8,17 @@ namespace wc::pg::compat {
 // The schema of an extension. Exported by the server from 16 on. Plain server code: call it inside a guard.
 Oid extension_schema(Oid extension);
 
+// A tree walker as the server's walker functions take it: before 16 they are declared without its parameters.
+#if PG_VERSION_NUM >= 160000
+using Walker = bool (*)(Node *, void *);
+inline Walker walker(bool (*function)(Node *, void *)) {
+    return function;
+}
+#else
+using Walker = bool (*)();
+inline Walker walker(bool (*function)(Node *, void *)) {
+    return reinterpret_cast<Walker>(reinterpret_cast<void (*)()>(function));
+}
+#endif
+
 } // namespace wc::pg::compat

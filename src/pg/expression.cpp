@@ -1,0 +1,92 @@
+// Expressions as the server understands them.
+#include "pg/expression.hpp"
+
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "utils/regproc.h"
+}
+
+namespace wc::pg {
+
+namespace {
+
+// The two halves below are plain server code: call them inside a guard.
+
+Node *analyse(Oid relid, const char *expression, bool predicate) {
+    ::Relation relation = relation_open(relid, AccessShareLock);
+    ParseState *state = make_parsestate(nullptr);
+    ParseNamespaceItem *item =
+        addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, true);
+    addNSItemToQuery(state, item, true, true, true);
+    List *raw = raw_parser(expression, RAW_PARSE_PLPGSQL_EXPR);
+    auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
+    Node *value = linitial_node(ResTarget, select->targetList)->val;
+    Node *analysed;
+    if (predicate) {
+        analysed = transformWhereClause(state, value, EXPR_KIND_INDEX_PREDICATE, "WHERE");
+    } else {
+        analysed = transformExpr(state, value, EXPR_KIND_CHECK_CONSTRAINT);
+        analysed = coerce_to_boolean(state, analysed, "CHECK");
+    }
+    assign_expr_collations(state, analysed);
+    if (predicate) // the form in which pg_index keeps it
+        analysed = reinterpret_cast<Node *>(
+            make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(analysed))));
+    free_parsestate(state);
+    relation_close(relation, NoLock);
+    return analysed;
+}
+
+bool is_foreign(Oid function, void *found) {
+    if (function < FirstUnpinnedObjectId)
+        return false;
+    *static_cast<Oid *>(found) = function;
+    return true;
+}
+
+bool find_foreign(Node *node, void *found) {
+    if (node == nullptr)
+        return false;
+    if (check_functions_in_node(node, is_foreign, found))
+        return true;
+    if (IsA(node, Query))
+        return query_tree_walker(reinterpret_cast<Query *>(node), compat::walker(find_foreign), found, 0);
+    return expression_tree_walker(node, compat::walker(find_foreign), found);
+}
+
+} // namespace
+
+bool same_expression(Oid relation, const std::string &expression, const std::string &stored, bool predicate) {
+    const char *ours = expression.c_str();
+    const char *theirs = stored.c_str();
+    return call([=] { return equal(analyse(relation, ours, predicate), stringToNode(theirs)); });
+}
+
+std::optional<std::string> foreign_function(const std::string &select) {
+    const char *text = select.c_str();
+    const char *name = call([=]() -> const char * {
+        List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
+        Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), text, nullptr, 0, nullptr);
+        Oid found = InvalidOid;
+        if (!find_foreign(reinterpret_cast<Node *>(query), &found))
+            return nullptr;
+        return format_procedure(found);
+    });
+    if (name == nullptr)
+        return {};
+    return std::string(name);
+}
+
+} // namespace wc::pg

@@ -1,0 +1,17 @@
+// Expressions as the server understands them: analysed, compared, searched for functions that aren't built in.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace wc::pg {
+
+// Whether a boolean expression over a relation's columns, as written, means what a stored expression tree
+// (pg_constraint.conbin or pg_index.indpred, in text form) means. predicate: an index predicate, not a CHECK.
+// Throws Error where the expression can't be analysed.
+bool same_expression(Oid relation, const std::string &expression, const std::string &stored, bool predicate);
+
+// Analyses a SELECT and returns the name of the first function, operator or cast in it that isn't built in; nothing
+// where all are. Throws Error where it can't be analysed.
+std::optional<std::string> foreign_function(const std::string &select);
+
+} // namespace wc::pg

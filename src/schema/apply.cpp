@@ -1,0 +1,376 @@
+// wc_install(): making what is missing.
+#include "schema/operations.hpp"
+#include "schema/views.hpp"
+
+#include "pg/guc.hpp"
+#include "pg/membership.hpp"
+#include "pg/relation.hpp"
+#include "pg/transaction.hpp"
+
+#include <algorithm>
+
+namespace wc::schema {
+
+namespace {
+
+bool wanted_kind(const std::optional<std::string> &kind, const Definition &definition) {
+    return !kind || *kind == definition.kind;
+}
+
+// Whether an object is to be made, or made anew.
+bool to_make(const State &state) {
+    return state.wanted.applicable() && (state.status == Status::pending || state.status == Status::outdated);
+}
+
+// The lock that a step needs on its table: ADD CONSTRAINT and DROP INDEX the strongest, CREATE INDEX one that lets
+// readers in.
+LOCKMODE needed_lock(const State &state) {
+    if (state.wanted.is_constraint())
+        return to_make(state) ? AccessExclusiveLock : state.validated ? NoLock : ShareUpdateExclusiveLock;
+    if (!to_make(state))
+        return NoLock;
+    return state.exists() ? AccessExclusiveLock : ShareLock;
+}
+
+class Installer {
+  public:
+    Installer(pg::Spi &spi, const std::optional<std::string> &kind) : spi_(spi), kind_(kind) {
+        settings_.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
+    }
+
+    std::vector<Action> run() {
+        take_locks();
+        site_.emplace(spi_); // again, now that nothing can change any more
+        states_ = inspect(spi_, *site_);
+        if (!any_table()) {
+            call_notice();
+            return {};
+        }
+        keep_timezone();
+        relink();
+        constraints();
+        for (auto &state : states_)
+            if (state.wanted.is_index() && state.wanted.kind != "view index")
+                index(state);
+        for (auto &state : states_)
+            if (state.wanted.is_view())
+                view(state);
+        for (auto &state : states_)
+            if (state.wanted.kind == "view index" && !handled_.count(state.wanted.name))
+                view_index(state);
+        return std::move(actions_);
+    }
+
+  private:
+    void act(const State &state, const std::string &action, const std::string &reason = {}) {
+        handled_.insert(state.wanted.name);
+        actions_.push_back(action_of(state, action, reason));
+    }
+
+    // What could not be made: said, and remembered for wc_objects(). An object of ours stays ours.
+    void refuse(const State &state, const std::string &reason) {
+        act(state, state.exists() ? "outdated" : "pending", reason);
+        remember(spi_, *site_, state, state.ours(), state.ours() ? state.remembered.definition : pg::Text{}, reason);
+    }
+
+    void made(const State &state, const std::string &action) {
+        act(state, action, state.wanted.note);
+        remember(spi_, *site_, state, true, state.wanted.sql, {});
+    }
+
+    // Each table's strongest lock first, tables in name order: weaker locks taken earlier end in deadlocks with a
+    // running application. What can't be had makes the table's objects pending.
+    void take_locks() {
+        const Site site(spi_);
+        std::map<std::string, LOCKMODE> needs;
+        for (const State &state : inspect(spi_, site)) {
+            if (!wanted_kind(kind_, state.wanted) || state.wanted.kind == "view index")
+                continue;
+            if (state.wanted.is_view()) {
+                if (to_make(state))
+                    for (const auto &table : state.wanted.base_tables)
+                        needs[table] = std::max(needs[table], LOCKMODE{AccessShareLock});
+            } else if (state.wanted.applicable()) {
+                needs[state.wanted.table] = std::max(needs[state.wanted.table], needed_lock(state));
+            }
+        }
+        for (const auto &[name, mode] : needs) {
+            const SiteTable *table = site.table(name);
+            if (table == nullptr || mode == NoLock)
+                continue;
+            const Oid relid = table->relid;
+            if (auto failure = pg::attempt([&] { pg::call([=] { LockRelationOid(relid, mode); }); }))
+                unlocked_[name] = failure->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE
+                                      ? "no lock on table " + name + " within whitecross.lock_timeout"
+                                      : failure_reason(*failure);
+        }
+    }
+
+    [[nodiscard]] bool any_table() const {
+        for (const auto &name : site_->canonical_tables())
+            if (site_->table(name) != nullptr)
+                return true;
+        return false;
+    }
+
+    void call_notice() const {
+        const char *schema = site_->setting("base_schema").c_str();
+        pg::call([=] {
+            ereport(NOTICE, (errmsg("schema \"%s\" has no base tables: no managed object is installed", schema),
+                             errhint("Create the tables, or run wc_create_base_tables(), and then run wc_install().")));
+        });
+    }
+
+    // The zone is a literal in the definitions: it must not change with the session that restores a dump.
+    void keep_timezone() {
+        spi_.query("INSERT INTO " + site_->extension_schema() +
+                       ".wc_site_setting (name, value) VALUES ('timezone', $1) ON CONFLICT (name) DO NOTHING",
+                   {site_->setting("timezone")});
+    }
+
+    // A step that can fail by itself: what it reported is taken back with what it did.
+    template <typename F> std::optional<pg::Error> step(F &&work) {
+        const size_t reported = actions_.size();
+        auto failure = pg::attempt(work);
+        if (failure)
+            actions_.resize(reported);
+        return failure;
+    }
+
+    void relink() {
+        for (const auto &state : states_) {
+            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted))
+                continue;
+            pg::link(state.class_id, state.oid);
+            actions_.push_back(action_of(state, "linked"));
+        }
+    }
+
+    [[nodiscard]] const std::string *unlocked(const std::string &table) const {
+        const auto found = unlocked_.find(table);
+        return found == unlocked_.end() ? nullptr : &found->second;
+    }
+
+    // True where nothing is to be done about an object; says what must be said of it.
+    bool settled(const State &state) {
+        if (!wanted_kind(kind_, state.wanted))
+            return true;
+        if (state.status == Status::conflict) {
+            act(state, "conflict", state.reason);
+            return true;
+        }
+        if (state.status == Status::pending && !state.wanted.missing.empty()) {
+            refuse(state, state.wanted.missing);
+            return true;
+        }
+        if (state.status == Status::outdated && !state.wanted.applicable()) {
+            refuse(state, state.wanted.missing + state.wanted.not_applicable);
+            return true;
+        }
+        return !to_make(state);
+    }
+
+    // All constraints of a table at once: one scan counts, one scan checks.
+    void constraints() {
+        std::map<std::string, std::vector<State *>> by_table;
+        for (auto &state : states_) {
+            if (!state.wanted.is_constraint())
+                continue;
+            const bool unvalidated = state.status == Status::installed && !state.validated;
+            if (unvalidated ? wanted_kind(kind_, state.wanted) : !settled(state))
+                by_table[state.wanted.table].push_back(&state);
+        }
+        for (auto &[table, states] : by_table) {
+            if (const std::string *reason = unlocked(table)) {
+                for (State *state : states)
+                    refuse(*state, *reason);
+                continue;
+            }
+            constraints_of(table, states);
+        }
+    }
+
+    void constraints_of(const std::string &table, const std::vector<State *> &states) {
+        std::vector<std::string> counts;
+        if (auto failure = pg::attempt([&] {
+                counts = count_violations(spi_, *site_, table, {states.begin(), states.end()});
+            })) {
+            for (State *state : states)
+                refuse(*state, failure_reason(*failure));
+            return;
+        }
+        for (size_t i = 0; i < states.size(); ++i) {
+            State &state = *states[i];
+            const std::string violated = counts[i] == "0" ? "" : violation_reason(state, counts[i]);
+            const bool unvalidated = state.status == Status::installed && !state.validated;
+            if (!violated.empty()) {
+                if (!unvalidated) // one that is enforced already: nothing to do until the rows are mended
+                    refuse(state, violated);
+                continue;
+            }
+            const std::string alter = "ALTER TABLE " + site_->qualified(table) + " ";
+            const std::string name = pg::quote_name(state.wanted.name);
+            auto failure = step([&] {
+                if (unvalidated) {
+                    spi_.query(alter + "VALIDATE CONSTRAINT " + name);
+                    made(state, "validated");
+                    return;
+                }
+                const bool rebuild = state.exists();
+                if (rebuild)
+                    spi_.query(alter + "DROP CONSTRAINT " + name);
+                spi_.query(state.wanted.sql);
+                finish_constraint(state);
+                made(state, rebuild ? "rebuilt" : "created");
+            });
+            if (failure)
+                refuse(state, failure_reason(*failure));
+        }
+    }
+
+    static std::string violation_reason(const State &state, const std::string &count) {
+        return count + (count == "1" ? " row violates" : " rows violate") +
+               (state.exists() ? " the new definition" : " it") + ": wc_breaches('" + state.wanted.name +
+               "') lists the keys";
+    }
+
+    void finish_constraint(State &state) {
+        const Oid relid = site_->table(state.wanted.table)->relid;
+        state.oid = pg::find_constraint(relid, state.wanted.name);
+        pg::link(ConstraintRelationId, state.oid);
+        spi_.query("COMMENT ON CONSTRAINT " + pg::quote_name(state.wanted.name) + " ON " +
+                   site_->qualified(state.wanted.table) + " IS " + pg::quote_value(state.wanted.comment));
+    }
+
+    void index(State &state) {
+        if (settled(state))
+            return;
+        if (const std::string *reason = unlocked(state.wanted.table)) {
+            refuse(state, *reason);
+            return;
+        }
+        const bool rebuild = state.exists();
+        auto failure = step([&] {
+            if (rebuild)
+                spi_.query("DROP INDEX " + site_->qualified(state.wanted.name));
+            make_index(spi_, *site_, state, true);
+            made(state, rebuild ? "rebuilt" : "created");
+        });
+        if (failure)
+            refuse(state, failure_reason(*failure));
+    }
+
+    void view_index(State &state) {
+        if (settled(state))
+            return;
+        if (!OidIsValid(pg::find_relation(site_->setting("base_schema"), state.wanted.table))) {
+            refuse(state, "view " + state.wanted.table + " is not installed");
+            return;
+        }
+        index(state);
+    }
+
+    void view(State &state) {
+        if (!wanted_kind(kind_, state.wanted))
+            return;
+        if (state.status == Status::conflict && adopt_view(spi_, *site_, state)) {
+            act(state, "adopted");
+            return;
+        }
+        if (settled(state)) {
+            if (state.status == Status::installed && !state.populated)
+                filled(state);
+            return;
+        }
+        std::string reason = view_owner_problem(spi_, *site_, state);
+        for (const auto &table : state.wanted.base_tables)
+            if (const std::string *locked = unlocked(table); locked != nullptr && reason.empty())
+                reason = *locked;
+        if (reason.empty() && state.exists())
+            if (const std::string names = dependents(spi_, state.oid); !names.empty())
+                reason = "others depend on it: " + names;
+        if (!reason.empty()) {
+            refuse(state, reason);
+            return;
+        }
+        const bool rebuild = state.exists();
+        auto failure = step([&] {
+            if (rebuild) {
+                remember_grants(spi_, *site_, state);
+                spi_.query("DROP MATERIALIZED VIEW " + site_->qualified(state.wanted.name));
+            }
+            make_view(spi_, *site_, state);
+            made(state, rebuild ? "rebuilt" : "created");
+            for (auto &index : states_)
+                if (index.wanted.kind == "view index" && index.wanted.table == state.wanted.name &&
+                    !index.remembered.disabled) {
+                    make_index(spi_, *site_, index, false);
+                    made(index, rebuild ? "rebuilt" : "created");
+                }
+            restore_grants(spi_, *site_, state);
+        });
+        if (failure) {
+            refuse(state, failure_reason(*failure));
+            return;
+        }
+        filled(state);
+    }
+
+    void filled(State &state) {
+        if (auto failure = fill_view(spi_, *site_, state)) {
+            act(state, "pending", "not filled: " + *failure);
+            remember(spi_, *site_, state, true, state.wanted.sql, "not filled: " + *failure);
+        }
+    }
+
+    pg::Spi &spi_;
+    const std::optional<std::string> &kind_;
+    pg::SettingScope settings_;
+    pg::NotMembers not_members_;
+    std::optional<Site> site_;
+    std::vector<State> states_;
+    std::map<std::string, std::string> unlocked_; // table: why it has no lock
+    std::set<std::string> handled_;
+    std::vector<Action> actions_;
+};
+
+} // namespace
+
+std::string failure_reason(const pg::Error &error) {
+    return pg::condition_name(error.sqlstate()) + " (" + pg::sqlstate_text(error.sqlstate()) + ")";
+}
+
+Action action_of(const State &state, const std::string &action, const std::string &reason) {
+    return {state.wanted.kind, state.wanted.name, state.wanted.table, action, reason};
+}
+
+void remember(pg::Spi &spi, const Site &site, const State &state, bool made, const pg::Text &definition,
+              const std::string &reason) {
+    spi.query("INSERT INTO " + site.extension_schema() +
+                  ".wc_registry AS r (name, kind, table_name, made, definition, reason)"
+                  " VALUES ($1, $2, $3, $4::boolean, $5, $6)"
+                  " ON CONFLICT (name) DO UPDATE SET made = excluded.made, definition = excluded.definition,"
+                  "   reason = excluded.reason"
+                  " WHERE (r.made, r.definition, r.reason)"
+                  "   IS DISTINCT FROM (excluded.made, excluded.definition, excluded.reason)",
+              {state.wanted.name, state.wanted.kind, state.wanted.table, made ? "true" : "false", definition,
+               reason.empty() ? pg::Text{} : pg::Text{reason}});
+}
+
+void require_kind(const std::string &kind) {
+    if (std::find(kinds().begin(), kinds().end(), kind) != kinds().end())
+        return;
+    std::string list;
+    for (const auto &name : kinds())
+        list += (list.empty() ? "" : ", ") + name;
+    throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of managed object", {},
+                    "The kinds are: " + list + ".");
+}
+
+std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind) {
+    if (kind)
+        require_kind(*kind);
+    return Installer(spi, kind).run();
+}
+
+} // namespace wc::schema

@@ -1,0 +1,132 @@
+// Canonical columns and views over the site's tables.
+#include "core/template.hpp"
+#include "schema/definition.hpp"
+
+namespace wc::schema {
+
+namespace {
+
+const char *const clock_expression =
+    "coalesce(nullif(current_setting('whitecross.now', true), '')::timestamptz, now())";
+
+// Converts an expression of a site's type to a canonical type. base_type: pg_type.typname, empty where unknown.
+std::string converted(const std::string &expression, const std::string &base_type, const std::string &canonical_type,
+                      const std::string &timezone) {
+    if (canonical_type == "date") {
+        if (base_type == "date")
+            return expression;
+        if (base_type == "timestamptz")
+            return "(" + expression + " AT TIME ZONE " + timezone + ")::date";
+        return "(" + expression + ")::date";
+    }
+    if (canonical_type == "timestamptz") {
+        if (base_type == "timestamptz")
+            return expression;
+        if (base_type == "timestamp") // as applications store it
+            return "(" + expression + " AT TIME ZONE 'UTC')";
+        if (base_type == "date")
+            return "(" + expression + "::timestamp AT TIME ZONE " + timezone + ")";
+        return "(" + expression + ")::timestamptz";
+    }
+    if (canonical_type == "text" && base_type == "text")
+        return expression;
+    if (canonical_type == "boolean" && base_type == "bool")
+        return expression;
+    if (canonical_type == "text[]" && base_type == "_text")
+        return expression;
+    return "(" + expression + ")::" + canonical_type;
+}
+
+} // namespace
+
+std::string canonical_expression(const Site &site, const std::string &table, const std::string &canonical,
+                                 std::set<std::string> &lookups) {
+    if (!site.is_canonical(table, canonical))
+        throw pg::Error(ERRCODE_UNDEFINED_COLUMN,
+                        "table \"" + table + "\" has no canonical column \"" + canonical + "\"");
+    const CanonicalColumn &column = site.canonical_columns(table).at(canonical);
+    const Resolution resolution = site.resolve(table, canonical);
+    const std::string timezone = pg::quote_value(site.setting("timezone"));
+    std::string expression;
+    std::string base_type;
+    switch (resolution.kind) {
+    case Resolution::Kind::absent:
+        return "NULL::" + column.type;
+    case Resolution::Kind::column:
+        expression = pg::quote_name(table) + "." + pg::quote_name(resolution.column);
+        base_type = site.table(table)->columns.at(resolution.column).base_type;
+        break;
+    case Resolution::Kind::lookup: {
+        const std::string &target = site.lookup(table, resolution.lookup)->target;
+        const SiteColumn *found = site.column(target, resolution.column);
+        if (found == nullptr)
+            return "NULL::" + column.type;
+        lookups.insert(resolution.lookup);
+        expression = pg::quote_name(resolution.lookup) + "." + pg::quote_name(found->name);
+        base_type = found->base_type;
+        break;
+    }
+    case Resolution::Kind::expression:
+        expression = "(" + resolution.expression + ")";
+        for (const auto &name : site.lookup_names(table))
+            if (resolution.expression.find(name + ".") != std::string::npos)
+                lookups.insert(name);
+        break;
+    }
+    return column.coerce ? converted(expression, base_type, column.type, timezone) : expression;
+}
+
+std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
+                        std::set<std::string> *base_tables) {
+    if (site.table(table) == nullptr)
+        throw pg::Error(ERRCODE_UNDEFINED_TABLE, "table " + site.qualified(table) + " does not exist");
+    if (base_tables != nullptr)
+        base_tables->insert(table);
+    std::string from = site.qualified(table) + " AS " + pg::quote_name(table);
+    for (const auto &name : lookups) {
+        const Lookup &lookup = *site.lookup(table, name);
+        if (base_tables != nullptr)
+            base_tables->insert(lookup.target);
+        from += " LEFT JOIN " + site.qualified(lookup.target) + " AS " + pg::quote_name(name) + " ON ";
+        bool first = true;
+        for (const auto &[here, there] : lookup.join) {
+            const SiteColumn *local = site.column(table, here);
+            const SiteColumn *remote = site.column(lookup.target, there);
+            if (local == nullptr || remote == nullptr)
+                throw pg::Error(ERRCODE_UNDEFINED_COLUMN, "no column stands for " + table + "." + here + " or " +
+                                                              lookup.target + "." + there);
+            from += (first ? "" : " AND ") + pg::quote_name(name) + "." + pg::quote_name(remote->name) + " = " +
+                    pg::quote_name(table) + "." + pg::quote_name(local->name);
+            first = false;
+        }
+    }
+    return from;
+}
+
+std::string expand_view(const Site &site, const std::string &definition, const std::string &keys,
+                        std::set<std::string> *base_tables) {
+    const std::string timezone = pg::quote_value(site.setting("timezone"));
+    return core::expand(definition, [&](std::string_view body) -> std::string {
+        if (body == "now")
+            return clock_expression;
+        if (body == "today")
+            return std::string("(") + clock_expression + " AT TIME ZONE " + timezone + ")::date";
+        if (body == "timezone")
+            return timezone;
+        if (body.starts_with("only "))
+            return keys.empty() ? std::string()
+                                : "AND " + std::string(core::trim(body.substr(5))) + " = ANY (" + keys + ")";
+        const core::TableReference reference = core::parse_table_reference(body);
+        std::string columns;
+        std::set<std::string> lookups;
+        for (const auto &column : reference.columns) {
+            const std::string expression = canonical_expression(site, reference.table, column, lookups);
+            if (column == "id" && expression.starts_with("NULL::"))
+                throw pg::Error(ERRCODE_UNDEFINED_COLUMN, "no column stands for " + reference.table + "." + column);
+            columns += (columns.empty() ? "" : ", ") + expression + " AS " + pg::quote_name(column);
+        }
+        return "(SELECT " + columns + " FROM " + from_clause(site, reference.table, lookups, base_tables) + ")";
+    });
+}
+
+} // namespace wc::schema

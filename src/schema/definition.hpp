@@ -1,0 +1,70 @@
+// What each managed object ought to be on this site: the catalogue's definitions, resolved and put into SQL.
+#pragma once
+
+#include "schema/site.hpp"
+
+#include <set>
+
+namespace wc::schema {
+
+struct IndexKey {
+    std::string column; // of the site
+    bool descending = false;
+};
+
+struct Definition {
+    std::string kind;
+    std::string name;
+    std::string table; // base table, or the view of a view index
+    std::string comment;
+
+    // Why it can't be here (columns absent), or can't be yet (table absent). Empty: it can.
+    std::string not_applicable;
+    std::string missing;
+
+    // What was left out of it, and why: not a fault.
+    std::string note;
+
+    // The statement that makes it: the words by which an object of ours is known to be of today.
+    std::string sql;
+
+    // check constraint
+    std::string expression;
+    // indexes
+    std::vector<IndexKey> keys;
+    std::vector<std::string> include;
+    std::string predicate;
+    bool unique = false;
+    bool nulls_not_distinct = false;
+    // materialized view
+    std::set<std::string> base_tables;
+    std::vector<std::pair<std::string, std::string>> column_comments;
+
+    [[nodiscard]] bool applicable() const { return not_applicable.empty() && missing.empty(); }
+    [[nodiscard]] bool is_constraint() const { return kind == "check constraint"; }
+    [[nodiscard]] bool is_view() const { return kind == "materialized view"; }
+    [[nodiscard]] bool is_index() const { return !is_constraint() && !is_view(); }
+};
+
+// The kinds, in the order of installation.
+const std::vector<std::string> &kinds();
+
+// Every managed object: constraints, covering, partial, composite indexes, views, view indexes; each kind in its order.
+std::vector<Definition> definitions(pg::Spi &spi, const Site &site);
+
+// The SELECT of a view over the site's tables. keys: empty for the whole view; otherwise the SQL expression, an array
+// of keys, to which the {only ...} placeholders restrict it. base_tables: what it reads, if wanted.
+// Throws Error 42P01 for an absent table, 42703 for an absent id column.
+std::string expand_view(const Site &site, const std::string &definition, const std::string &keys,
+                        std::set<std::string> *base_tables);
+
+// A canonical column as an SQL expression over its table (by the table's own name), converted to its canonical type
+// where the catalogue says so. Adds the lookup it needs to lookups. NULL of its type where the site has none.
+std::string canonical_expression(const Site &site, const std::string &table, const std::string &canonical,
+                                 std::set<std::string> &lookups);
+
+// FROM clause of a base table with the joins of its lookups.
+std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
+                        std::set<std::string> *base_tables);
+
+} // namespace wc::schema

@@ -1,0 +1,119 @@
+// Taking managed objects away: wc_retire(), wc_suspend_views(), wc_disable().
+#include "schema/operations.hpp"
+#include "schema/views.hpp"
+
+#include "pg/guc.hpp"
+#include "pg/transaction.hpp"
+
+#include <algorithm>
+
+namespace wc::schema {
+
+namespace {
+
+// The statement that drops an object. Never CASCADE: what others built on it stays.
+std::string drop_statement(const Site &site, const State &state) {
+    const Definition &object = state.wanted;
+    if (object.is_constraint())
+        return "ALTER TABLE " + site.qualified(object.table) + " DROP CONSTRAINT " + pg::quote_name(object.name);
+    return std::string("DROP ") + (object.is_view() ? "MATERIALIZED VIEW " : "INDEX ") + site.qualified(object.name);
+}
+
+// Drops an object of ours. Returns what happened: dropped, or kept with the reason.
+Action drop(pg::Spi &spi, const Site &site, const State &state, const std::string &reason, bool keep_grants) {
+    if (state.wanted.is_view())
+        if (const std::string names = dependents(spi, state.oid); !names.empty())
+            return action_of(state, "kept", "others depend on it: " + names);
+    if (auto failure = pg::attempt([&] {
+            if (keep_grants)
+                remember_grants(spi, site, state);
+            spi.query(drop_statement(site, state));
+            remember(spi, site, state, false, {}, reason);
+        }))
+        return action_of(state, "kept", failure_reason(*failure));
+    return action_of(state, "dropped");
+}
+
+std::vector<Action> drop_all(pg::Spi &spi, const std::function<bool(const Definition &)> &chosen,
+                             const std::string &reason, bool keep_grants) {
+    pg::SettingScope settings;
+    settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
+    const Site site(spi);
+    std::vector<State> states = inspect(spi, site);
+    // Views before what the order of installation puts first; the indexes of a view go with it.
+    std::stable_sort(states.begin(), states.end(), [](const State &a, const State &b) {
+        return a.wanted.is_view() > b.wanted.is_view();
+    });
+    std::set<std::string> gone;
+    std::vector<Action> actions;
+    for (const State &state : states) {
+        if (!state.ours() || !chosen(state.wanted))
+            continue;
+        if (state.wanted.kind == "view index" && gone.count(state.wanted.table) > 0) {
+            remember(spi, site, state, false, {}, reason);
+            actions.push_back(action_of(state, "dropped"));
+            continue;
+        }
+        Action action = drop(spi, site, state, reason, keep_grants && state.wanted.is_view());
+        if (action.action == "dropped" && state.wanted.is_view())
+            gone.insert(state.wanted.name);
+        actions.push_back(std::move(action));
+    }
+    return actions;
+}
+
+} // namespace
+
+std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind) {
+    if (kind)
+        require_kind(*kind);
+    return drop_all(
+        spi,
+        [&](const Definition &object) {
+            // An index can't outlive its view.
+            return !kind || *kind == object.kind || (*kind == "materialized view" && object.kind == "view index");
+        },
+        "retired: wc_install() brings it back", false);
+}
+
+std::vector<Action> suspend_views(pg::Spi &spi) {
+    return drop_all(
+        spi, [](const Definition &object) { return object.is_view() || object.kind == "view index"; },
+        "suspended: wc_install() brings it back", true);
+}
+
+State find_state(pg::Spi &spi, const Site &site, const std::string &name) {
+    for (auto &state : inspect(spi, site))
+        if (state.wanted.name == name)
+            return std::move(state);
+    throw pg::Error(ERRCODE_UNDEFINED_OBJECT, "no managed object has the given name", {},
+                    "SELECT kind, name FROM wc_objects() lists them.");
+}
+
+std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool disabled) {
+    const Site site(spi);
+    const State state = find_state(spi, site, name);
+    std::vector<Action> actions;
+    if (disabled && state.ours()) {
+        actions = drop_all(
+            spi,
+            [&](const Definition &object) {
+                return object.name == name || (state.wanted.is_view() && object.table == name);
+            },
+            {}, false);
+        for (const Action &action : actions)
+            if (action.name == name && action.action == "kept")
+                throw pg::Error(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                                "cannot switch off \"" + name + "\"", action.reason + ".",
+                                "Drop what depends on it, or wait for the lock, and try again.");
+    }
+    spi.query("INSERT INTO " + site.extension_schema() +
+                  ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"
+                  " ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled",
+              {name, state.wanted.kind, state.wanted.table, disabled ? "true" : "false"});
+    actions.push_back(action_of(state, disabled ? "disabled" : "enabled",
+                                disabled ? "wc_install() leaves it out" : "wc_install() makes it"));
+    return actions;
+}
+
+} // namespace wc::schema

@@ -1,0 +1,166 @@
+// The SQL-visible functions of managed objects. Thin: see operations.hpp.
+#include "schema/operations.hpp"
+
+#include "pg/function.hpp"
+#include "pg/transaction.hpp"
+
+using namespace wc;
+
+namespace {
+
+Datum return_actions(FunctionCallInfo fcinfo, const std::vector<schema::Action> &actions) {
+    pg::ResultSet rows(fcinfo);
+    for (const auto &action : actions)
+        rows.add({action.kind, action.name, action.table, action.action,
+                  action.reason.empty() ? pg::Text{} : pg::Text{action.reason}});
+    return rows.done();
+}
+
+} // namespace
+
+// wc_install(kind text) -> kind, name, table_name, action, reason. Errors: 22023 unknown kind, 25006 read-only.
+WC_FUNCTION(wc_install) {
+    pg::require_writable("wc_install()");
+    const auto kind = pg::text_argument(fcinfo, 0);
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::install(spi, kind));
+}
+
+// wc_retire(kind text) -> as wc_install.
+WC_FUNCTION(wc_retire) {
+    pg::require_writable("wc_retire()");
+    const auto kind = pg::text_argument(fcinfo, 0);
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::retire(spi, kind));
+}
+
+// wc_suspend_views() -> as wc_install.
+WC_FUNCTION(wc_suspend_views) {
+    pg::require_writable("wc_suspend_views()");
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::suspend_views(spi));
+}
+
+// wc_disable(name text) -> as wc_install. Errors: 42704 unknown name, 2BP01 others depend on it.
+WC_FUNCTION(wc_disable) {
+    pg::require_writable("wc_disable()");
+    const std::string name = pg::required_text(fcinfo, 0, "name");
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::set_disabled(spi, name, true));
+}
+
+// wc_enable(name text) -> as wc_install. Errors: 42704 unknown name.
+WC_FUNCTION(wc_enable) {
+    pg::require_writable("wc_enable()");
+    const std::string name = pg::required_text(fcinfo, 0, "name");
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::set_disabled(spi, name, false));
+}
+
+// wc_objects() -> kind, name, table_name, status, validated, reason, definition.
+WC_FUNCTION(wc_objects) {
+    pg::Spi spi;
+    const schema::Site site(spi);
+    pg::ResultSet rows(fcinfo);
+    for (const auto &state : schema::inspect(spi, site)) {
+        const auto &wanted = state.wanted;
+        pg::Text validated;
+        if (state.exists())
+            validated = state.validated ? "true" : "false";
+        rows.add({wanted.kind, wanted.name, wanted.table, schema::status_name(state.status), validated,
+                  state.reason.empty() ? pg::Text{} : pg::Text{state.reason},
+                  wanted.sql.empty() ? pg::Text{} : pg::Text{wanted.sql}});
+    }
+    return rows.done();
+}
+
+// wc_object_links() -> kind, name, linked: of each installed object, whether DROP EXTENSION removes it.
+WC_FUNCTION(wc_object_links) {
+    pg::Spi spi;
+    const schema::Site site(spi);
+    pg::ResultSet rows(fcinfo);
+    for (const auto &state : schema::inspect(spi, site))
+        if (state.ours() && state.wanted.kind != "view index") // those go with their view
+            rows.add({state.wanted.kind, state.wanted.name, state.linked ? "true" : "false"});
+    return rows.done();
+}
+
+// wc_validate() -> constraint_name, table_name, violations, validated.
+WC_FUNCTION(wc_validate) {
+    pg::require_writable("wc_validate()");
+    pg::Spi spi;
+    pg::ResultSet rows(fcinfo);
+    for (const auto &verdict : schema::validate(spi))
+        rows.add({verdict.constraint, verdict.table, verdict.violations, verdict.validated ? "true" : "false"});
+    return rows.done();
+}
+
+// wc_enforce(constraint_name text) -> as wc_install. Errors: 42704 unknown, 42809 no constraint, 55000 not applicable.
+WC_FUNCTION(wc_enforce) {
+    pg::require_writable("wc_enforce()");
+    const std::string name = pg::required_text(fcinfo, 0, "constraint_name");
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::enforce(spi, name));
+}
+
+// wc_breaches(constraint_name text) -> table_name, key (jsonb). Errors: as wc_enforce; 42501 for one who may not read
+// the table.
+WC_FUNCTION(wc_breaches) {
+    const std::string name = pg::required_text(fcinfo, 0, "constraint_name");
+    pg::Spi spi;
+    const schema::Site site(spi);
+    const auto state = schema::find_state(spi, site, name);
+    pg::ResultSet rows(fcinfo);
+    for (const auto &key : schema::breaches(spi, name))
+        rows.add({state.wanted.table, key});
+    return rows.done();
+}
+
+// wc_configure(name text, value text) -> as wc_install: what wc_install() will rebuild. Errors: 42704, 22023, 3F000.
+WC_FUNCTION(wc_configure) {
+    pg::require_writable("wc_configure()");
+    const std::string name = pg::required_text(fcinfo, 0, "name");
+    const auto value = pg::text_argument(fcinfo, 1);
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::configure(spi, name, value));
+}
+
+// wc_map_column(table_name text, canonical text, expression text) -> as wc_configure.
+WC_FUNCTION(wc_map_column) {
+    pg::require_writable("wc_map_column()");
+    const std::string table = pg::required_text(fcinfo, 0, "table_name");
+    const std::string canonical = pg::required_text(fcinfo, 1, "canonical");
+    const auto expression = pg::text_argument(fcinfo, 2);
+    pg::Spi spi;
+    return return_actions(fcinfo, schema::map_column(spi, table, canonical, expression));
+}
+
+// wc_resolve_columns() -> table_name, canonical, expression, source: what stands for each canonical column.
+WC_FUNCTION(wc_resolve_columns) {
+    pg::Spi spi;
+    const schema::Site site(spi);
+    pg::ResultSet rows(fcinfo);
+    for (const auto &table : site.canonical_tables())
+        for (const auto &[canonical, column] : site.canonical_columns(table)) {
+            const auto resolution = site.resolve(table, canonical);
+            const bool absent = resolution.kind == schema::Resolution::Kind::absent;
+            rows.add({table, canonical, resolution.expression.empty() ? pg::Text{} : pg::Text{resolution.expression},
+                      std::string(resolution.from_site ? "site" : absent ? "none" : "default"),
+                      absent ? "false" : "true"});
+        }
+    return rows.done();
+}
+
+// wc_view_query(view_name text, keys text) -> the SELECT of a view over this site's tables; with keys, an SQL array
+// expression, the one restricted to them. Errors: 42704, 42P01, 42703.
+WC_FUNCTION(wc_view_query) {
+    const std::string name = pg::required_text(fcinfo, 0, "view_name");
+    const auto keys = pg::text_argument(fcinfo, 1);
+    pg::Spi spi;
+    const schema::Site site(spi);
+    const auto view = schema::view(spi, name);
+    const auto definition = spi.value("SELECT definition FROM " + site.extension_schema() +
+                                          ".wc_view_definition WHERE name = $1",
+                                      {view.name});
+    return pg::return_text(fcinfo, schema::expand_view(site, definition.value_or(""), keys.value_or(""), nullptr));
+}

@@ -1,0 +1,40 @@
+// What is there of each managed object, and what that means.
+#pragma once
+
+#include "schema/definition.hpp"
+
+namespace wc::schema {
+
+// What wc_registry remembers of an object.
+struct Remembered {
+    bool made = false;
+    bool disabled = false;
+    pg::Text definition;
+    pg::Text reason;
+};
+
+enum class Status { installed, adopted, conflict, pending, outdated, disabled, not_applicable };
+const char *status_name(Status status);
+
+struct State {
+    Definition wanted;
+    Remembered remembered;
+    Status status = Status::pending;
+    std::string reason;
+    Oid oid = InvalidOid;     // of the relation or the constraint; InvalidOid: not there
+    Oid class_id = InvalidOid; // pg_class or pg_constraint
+    bool validated = true;    // of a constraint
+    bool populated = true;    // of a view
+    bool linked = false;      // DROP EXTENSION removes it
+
+    [[nodiscard]] bool exists() const { return OidIsValid(oid); }
+    [[nodiscard]] bool ours() const { return exists() && remembered.made; }
+};
+
+// Every managed object with its state, in the order of definitions().
+std::vector<State> inspect(pg::Spi &spi, const Site &site);
+
+// Names of the relations that depend on a view, comma-separated; empty: none.
+std::string dependents(pg::Spi &spi, Oid view);
+
+} // namespace wc::schema

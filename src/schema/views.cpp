@@ -1,0 +1,147 @@
+// Making materialized views and indexes.
+#include "schema/views.hpp"
+
+#include "pg/membership.hpp"
+#include "pg/relation.hpp"
+#include "pg/transaction.hpp"
+#include "schema/schema.hpp"
+
+namespace wc::schema {
+
+namespace {
+
+FillView fill_hook = nullptr;
+
+std::string owner_of_students(pg::Spi &spi, const Site &site) {
+    return spi
+        .value("SELECT r.rolname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner"
+               " WHERE c.oid = $1::oid",
+               {std::to_string(site.table("students")->relid)})
+        .value_or("");
+}
+
+} // namespace
+
+void on_view_made(FillView fill) {
+    fill_hook = fill;
+}
+
+std::string view_owner_problem(pg::Spi &spi, const Site &site, const State &state) {
+    if (site.table("students") == nullptr)
+        return "table " + site.qualified("students") + " does not exist";
+    const std::string owner = owner_of_students(spi, site);
+    for (const auto &name : state.wanted.base_tables) {
+        const std::string relid = std::to_string(site.table(name)->relid);
+        if (spi.value("SELECT pg_catalog.has_table_privilege($1, $2::oid, 'SELECT')", {owner, relid}) != "t")
+            return "role " + owner + ", owner of students, may not read table " + name;
+        if (spi.value("SELECT c.relrowsecurity AND NOT r.rolsuper AND NOT r.rolbypassrls"
+                      "       AND (c.relforcerowsecurity OR NOT pg_catalog.pg_has_role(r.oid, c.relowner, 'USAGE'))"
+                      "  FROM pg_catalog.pg_class AS c, pg_catalog.pg_roles AS r"
+                      " WHERE r.rolname = $1 AND c.oid = $2::oid",
+                      {owner, relid}) == "t")
+            return "row security of table " + name + " applies to role " + owner + ", owner of students";
+    }
+    return {};
+}
+
+void make_view(pg::Spi &spi, const Site &site, State &state) {
+    const std::string name = site.qualified(state.wanted.name);
+    spi.query(state.wanted.sql + " WITH NO DATA");
+    spi.query("ALTER MATERIALIZED VIEW " + name + " OWNER TO " + pg::quote_name(owner_of_students(spi, site)));
+    spi.query("COMMENT ON MATERIALIZED VIEW " + name + " IS " + pg::quote_value(state.wanted.comment));
+    for (const auto &[column, comment] : state.wanted.column_comments)
+        spi.query("COMMENT ON COLUMN " + name + "." + pg::quote_name(column) + " IS " + pg::quote_value(comment));
+    state.oid = pg::find_relation(site.setting("base_schema"), state.wanted.name);
+    state.populated = false;
+    pg::link(RelationRelationId, state.oid);
+}
+
+void make_index(pg::Spi &spi, const Site &site, State &state, bool linked) {
+    spi.query(state.wanted.sql);
+    spi.query("COMMENT ON INDEX " + site.qualified(state.wanted.name) + " IS " +
+              pg::quote_value(state.wanted.comment));
+    state.oid = pg::find_relation(site.setting("base_schema"), state.wanted.name);
+    if (linked)
+        pg::link(RelationRelationId, state.oid);
+}
+
+bool adopt_view(pg::Spi &spi, const Site &site, State &state) {
+    if (!state.wanted.applicable())
+        return false;
+    // Only the server can tell whether two SELECTs are the same: make ours beside it, compare, and take it back.
+    const std::string probe = site.qualified("wc_probe_" + state.wanted.name);
+    const size_t select = state.wanted.sql.find(" AS ");
+    bool same = false;
+    struct TakeBack {};
+    try {
+        (void)pg::attempt([&] {
+            spi.query("CREATE MATERIALIZED VIEW " + probe + state.wanted.sql.substr(select) + " WITH NO DATA");
+            same = spi.value("SELECT (c.relkind = 'm' AND pg_catalog.pg_get_viewdef(c.oid)"
+                             "        = pg_catalog.pg_get_viewdef($2::regclass))::text"
+                             "  FROM pg_catalog.pg_class AS c WHERE c.oid = $1::oid",
+                             {std::to_string(state.oid), probe}) == "true";
+            throw TakeBack();
+        });
+    } catch (const TakeBack &) {
+    }
+    if (same)
+        spi.query("INSERT INTO " + site.extension_schema() +
+                      ".wc_registry (name, kind, table_name, made, definition) VALUES ($1, $2, $1, false, $3)"
+                      " ON CONFLICT (name) DO UPDATE SET made = false, definition = excluded.definition",
+                  {state.wanted.name, state.wanted.kind, state.wanted.sql});
+    return same;
+}
+
+std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State &state) {
+    if (fill_hook == nullptr)
+        throw std::logic_error("no room has offered to fill views");
+    View view;
+    view.name = state.wanted.name;
+    view.schema = site.setting("base_schema");
+    view.relid = state.oid;
+    return fill_hook(spi, view);
+}
+
+void remember_grants(pg::Spi &spi, const Site &site, const State &state) {
+    spi.query("UPDATE " + site.extension_schema() +
+                  ".wc_registry SET grants = ("
+                  "  SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('column', g.attname, 'role',"
+                  "           CASE WHEN g.grantee = 0 THEN NULL ELSE r.rolname END, 'privilege', g.privilege_type,"
+                  "           'grantable', g.is_grantable))"
+                  "    FROM (SELECT NULL::name AS attname, a.* FROM pg_catalog.pg_class AS c,"
+                  "                 pg_catalog.aclexplode(c.relacl) AS a WHERE c.oid = $1::oid"
+                  "          UNION ALL"
+                  "          SELECT t.attname, a.* FROM pg_catalog.pg_attribute AS t,"
+                  "                 pg_catalog.aclexplode(t.attacl) AS a WHERE t.attrelid = $1::oid) AS g"
+                  "    LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee"
+                  "    JOIN pg_catalog.pg_class AS v ON v.oid = $1::oid"
+                  "   WHERE g.grantee <> v.relowner)"
+                  " WHERE name = $2",
+              {std::to_string(state.oid), state.wanted.name});
+}
+
+void restore_grants(pg::Spi &spi, const Site &site, const State &state) {
+    const std::string registry = site.extension_schema() + ".wc_registry";
+    for (auto &row : spi.query("SELECT pg_catalog.format('GRANT %s%s ON %s TO %s%s', g.privilege,"
+                               "         CASE WHEN g.\"column\" IS NULL THEN ''"
+                               "              ELSE pg_catalog.format(' (%I)', g.\"column\") END, $2,"
+                               "         CASE WHEN g.role IS NULL THEN 'PUBLIC'"
+                               "              ELSE pg_catalog.quote_ident(g.role) END,"
+                               "         CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
+                               "  FROM " +
+                                   registry +
+                                   " AS r, pg_catalog.jsonb_to_recordset(r.grants)"
+                                   "         AS g(\"column\" text, role text, privilege text, grantable boolean)"
+                                   " WHERE r.name = $1"
+                                   "   AND (g.role IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles AS p"
+                                   "                                   WHERE p.rolname = g.role))"
+                                   "   AND (g.\"column\" IS NULL OR EXISTS ("
+                                   "          SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attname = g.\"column\""
+                                   "             AND a.attrelid = $2::regclass AND NOT a.attisdropped))",
+                               {state.wanted.name, site.qualified(state.wanted.name)})
+                         .rows)
+        spi.query(*row[0]);
+    spi.query("UPDATE " + registry + " SET grants = NULL WHERE name = $1", {state.wanted.name});
+}
+
+} // namespace wc::schema

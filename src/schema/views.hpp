@@ -1,0 +1,29 @@
+// Making materialized views and indexes, and what goes with a view: its owner, its grants, its first contents.
+// Private to the room.
+#pragma once
+
+#include "schema/state.hpp"
+
+namespace wc::schema {
+
+// Why the view can't belong to the owner of table students (empty: it can): a role that cannot read a base table, or
+// for which row security would hide rows.
+std::string view_owner_problem(pg::Spi &spi, const Site &site, const State &state);
+
+// Makes the view without contents, with owner, comments and link.
+void make_view(pg::Spi &spi, const Site &site, State &state);
+
+// Makes an index with its comment; linked: with a link of its own (an index of a view goes with its view).
+void make_index(pg::Spi &spi, const Site &site, State &state, bool linked);
+
+// A view of that name that isn't ours: the same definition? Then it is remembered as found.
+bool adopt_view(pg::Spi &spi, const Site &site, State &state);
+
+// Fills a view that has just been made, through the room that refreshes. Returns why it could not.
+std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State &state);
+
+// Grants on a view and its columns, by role name: kept in wc_registry, and given again to the roles that exist.
+void remember_grants(pg::Spi &spi, const Site &site, const State &state);
+void restore_grants(pg::Spi &spi, const Site &site, const State &state);
+
+} // namespace wc::schema
