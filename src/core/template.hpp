@@ -26,7 +26,8 @@ bool is_table_reference(std::string_view body);
 TableReference parse_table_reference(std::string_view body);
 
 // A canonical column in a CHECK expression or an index predicate:
-//   {x}  {x date}  {x date?}  {x IS NULL}  {x IN 'a', 'b'}  {x IN @list}, each but the third optionally with " or true".
+//   {x}  {x date}  {x date?}  {x IS NULL}  {x IN 'a', 'b'}  {x IN @list}, each but the third optionally with " or
+//   true".
 struct ColumnReference {
     enum class Form { plain, date, is_null, in_values, in_list };
     std::string column;

@@ -27,8 +27,7 @@ namespace {
 Node *analyse(Oid relid, const char *expression, bool predicate) {
     ::Relation relation = relation_open(relid, AccessShareLock);
     ParseState *state = make_parsestate(nullptr);
-    ParseNamespaceItem *item =
-        addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, true);
+    ParseNamespaceItem *item = addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     List *raw = raw_parser(expression, RAW_PARSE_PLPGSQL_EXPR);
     auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
@@ -42,8 +41,7 @@ Node *analyse(Oid relid, const char *expression, bool predicate) {
     }
     assign_expr_collations(state, analysed);
     if (predicate) // the form in which pg_index keeps it
-        analysed = reinterpret_cast<Node *>(
-            make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(analysed))));
+        analysed = reinterpret_cast<Node *>(make_ands_explicit(make_ands_implicit(reinterpret_cast<Expr *>(analysed))));
     free_parsestate(state);
     relation_close(relation, NoLock);
     return analysed;

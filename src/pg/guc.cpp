@@ -41,8 +41,8 @@ void define() {
                             "What waits longer is reported as pending or failed. 0 waits without limit.", &lock_timeout,
                             5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.max_refresh_workers", "Background workers that one refresh uses at once.",
-                            "0 refreshes in the calling session.", &max_refresh_workers, 2, 0, 1024,
-                            PGC_USERSET, 0, nullptr, nullptr, nullptr);
+                            "0 refreshes in the calling session.", &max_refresh_workers, 2, 0, 1024, PGC_USERSET, 0,
+                            nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.refresh_log_days", "Days that the refresh log is kept.", nullptr,
                             &refresh_log_days, 30, 1, 36500, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("whitecross.install_on_create", "CREATE EXTENSION installs the managed objects.",

@@ -58,8 +58,7 @@ Result Spi::query(const std::string &sql, const std::vector<Text> &parameters) {
                 MemoryContextAllocHuge(CurrentMemoryContext, sizeof(char *) * (out.rows * out.columns + 1)));
             for (uint64_t row = 0; row < out.rows; ++row)
                 for (int column = 0; column < out.columns; ++column)
-                    out.values[row * out.columns + column] =
-                        SPI_getvalue(table->vals[row], table->tupdesc, column + 1);
+                    out.values[row * out.columns + column] = SPI_getvalue(table->vals[row], table->tupdesc, column + 1);
         }
         return out;
     });

@@ -93,8 +93,8 @@ std::string from_clause(const Site &site, const std::string &table, const std::s
             const SiteColumn *local = site.column(table, here);
             const SiteColumn *remote = site.column(lookup.target, there);
             if (local == nullptr || remote == nullptr)
-                throw pg::Error(ERRCODE_UNDEFINED_COLUMN, "no column stands for " + table + "." + here + " or " +
-                                                              lookup.target + "." + there);
+                throw pg::Error(ERRCODE_UNDEFINED_COLUMN,
+                                "no column stands for " + table + "." + here + " or " + lookup.target + "." + there);
             from += (first ? "" : " AND ") + pg::quote_name(name) + "." + pg::quote_name(remote->name) + " = " +
                     pg::quote_name(table) + "." + pg::quote_name(local->name);
             first = false;

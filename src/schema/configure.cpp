@@ -83,8 +83,9 @@ std::vector<Action> configure(pg::Spi &spi, const std::string &name, const pg::T
             check_timezone(spi, *value);
         else if (name == "grades")
             check_grades(*value);
-        spi.query("INSERT INTO " + ext + "wc_site_setting (name, value) VALUES ($1, $2)"
-                                         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        spi.query("INSERT INTO " + ext +
+                      "wc_site_setting (name, value) VALUES ($1, $2)"
+                      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                   {name, value});
     } else {
         if (name == "base_schema")

@@ -112,8 +112,8 @@ class IndexBuilder {
         for (const SiteColumn *column : columns) {
             if (used_.count(column->name) > 0)
                 continue;
-            const bool unbounded = column->declared_length == 0 &&
-                                   std::find(std::begin(free_text), std::end(free_text), canonical) != std::end(free_text);
+            const bool unbounded = column->declared_length == 0 && std::find(std::begin(free_text), std::end(free_text),
+                                                                             canonical) != std::end(free_text);
             if (unbounded || column->base_type == "jsonb" || column->base_type == "json")
                 leave_out(canonical, "free text without a declared length");
             else if (bytes_ + 4 * column->declared_length >= index_row_limit)
@@ -191,11 +191,11 @@ void add_constraints(pg::Spi &spi, const Site &site, std::vector<Definition> &ou
 std::vector<std::string> index_array(pg::Spi &spi, const Site &site, const std::string &column,
                                      const std::string &name) {
     std::vector<std::string> elements;
-    for (auto &row : spi.query("SELECT u.e FROM " + site.extension_schema() +
-                                   ".wc_index_definition AS d, pg_catalog.unnest(d." + column +
-                                   ") WITH ORDINALITY AS u(e, n) WHERE d.name = $1 ORDER BY u.n",
-                               {name})
-                         .rows)
+    for (auto &row :
+         spi.query("SELECT u.e FROM " + site.extension_schema() + ".wc_index_definition AS d, pg_catalog.unnest(d." +
+                       column + ") WITH ORDINALITY AS u(e, n) WHERE d.name = $1 ORDER BY u.n",
+                   {name})
+             .rows)
         elements.push_back(*row[0]);
     return elements;
 }

@@ -10,7 +10,8 @@ struct Action {
     std::string kind;
     std::string name;
     std::string table;
-    std::string action; // created, rebuilt, validated, adopted, linked, filled, dropped, kept, pending, conflict, outdated
+    std::string
+        action; // created, rebuilt, validated, adopted, linked, filled, dropped, kept, pending, conflict, outdated
     std::string reason;
 };
 
@@ -41,8 +42,9 @@ std::vector<Action> enforce(pg::Spi &spi, const std::string &constraint);
 // The keys of the rows that violate a constraint, as JSON objects of the primary key's columns (ctid without one).
 std::vector<std::string> breaches(pg::Spi &spi, const std::string &constraint);
 
-// Sets a configuration value (empty: back to the default) and returns the objects that wc_install() will rebuild or make.
-// Throws 42704 for an unknown name, 22023 for a value that can't be, 55000 for base_schema while objects are installed.
+// Sets a configuration value (empty: back to the default) and returns the objects that wc_install() will rebuild or
+// make. Throws 42704 for an unknown name, 22023 for a value that can't be, 55000 for base_schema while objects are
+// installed.
 std::vector<Action> configure(pg::Spi &spi, const std::string &name, const pg::Text &value);
 
 // Maps a canonical column to an expression over the site's columns (empty: back to the default); as configure().

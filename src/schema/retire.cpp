@@ -41,9 +41,8 @@ std::vector<Action> drop_all(pg::Spi &spi, const std::function<bool(const Defini
     const Site site(spi);
     std::vector<State> states = inspect(spi, site);
     // Views before what the order of installation puts first; the indexes of a view go with it.
-    std::stable_sort(states.begin(), states.end(), [](const State &a, const State &b) {
-        return a.wanted.is_view() > b.wanted.is_view();
-    });
+    std::stable_sort(states.begin(), states.end(),
+                     [](const State &a, const State &b) { return a.wanted.is_view() > b.wanted.is_view(); });
     std::set<std::string> gone;
     std::vector<Action> actions;
     for (const State &state : states) {
@@ -103,9 +102,8 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
             {}, false);
         for (const Action &action : actions)
             if (action.name == name && action.action == "kept")
-                throw pg::Error(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-                                "cannot switch off \"" + name + "\"", action.reason + ".",
-                                "Drop what depends on it, or wait for the lock, and try again.");
+                throw pg::Error(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST, "cannot switch off \"" + name + "\"",
+                                action.reason + ".", "Drop what depends on it, or wait for the lock, and try again.");
     }
     spi.query("INSERT INTO " + site.extension_schema() +
                   ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"

@@ -50,9 +50,8 @@ View view(pg::Spi &spi, const std::string &name) {
 }
 
 std::string configuration(pg::Spi &spi, const std::string &name) {
-    const auto value = spi.value("SELECT value FROM " + pg::quote_name(pg::extension_schema()) +
-                                     ".wc_configuration WHERE name = $1",
-                                 {name});
+    const auto value = spi.value(
+        "SELECT value FROM " + pg::quote_name(pg::extension_schema()) + ".wc_configuration WHERE name = $1", {name});
     if (!value)
         throw pg::Error(ERRCODE_UNDEFINED_OBJECT, "unknown configuration \"" + name + "\"");
     return *value;

@@ -7,10 +7,10 @@ namespace wc::schema {
 
 // A materialized view of the catalogue.
 struct View {
-    std::string name;                     // mv_...
-    std::string schema;                   // base_schema
-    Oid relid = InvalidOid;               // InvalidOid: not there
-    std::vector<std::string> key_columns; // of its unique index
+    std::string name;                            // mv_...
+    std::string schema;                          // base_schema
+    Oid relid = InvalidOid;                      // InvalidOid: not there
+    std::vector<std::string> key_columns;        // of its unique index
     [[nodiscard]] std::string qualified() const; // quoted "schema"."name"
 };
 

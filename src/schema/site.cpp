@@ -26,8 +26,7 @@ Site::Site(pg::Spi &spi) : extension_schema_(pg::quote_name(pg::extension_schema
         canonical_[*row[0]][*row[1]] = {*row[2], *row[3] == "true", {}};
     for (auto &[name, columns] : canonical_)
         canonical_tables_.push_back(name);
-    for (auto &row :
-         spi.query(unnested(schema + "wc_default_column", "candidates", "t.table_name, t.canonical")).rows)
+    for (auto &row : spi.query(unnested(schema + "wc_default_column", "candidates", "t.table_name, t.canonical")).rows)
         canonical_[*row[0]][*row[1]].candidates.push_back(*row[2]);
     for (auto &row : spi.query("SELECT table_name, lookup, target_table FROM " + schema + "wc_lookup").rows)
         lookups_[{*row[0], *row[1]}].target = *row[2];
@@ -54,7 +53,8 @@ Site::Site(pg::Spi &spi) : extension_schema_(pg::quote_name(pg::extension_schema
         "   AND c.relname IN (SELECT table_name FROM " +
             schema + "wc_default_column)",
         {setting("base_schema")});
-    const auto enums = spi.query("SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum ORDER BY enumtypid, enumsortorder");
+    const auto enums =
+        spi.query("SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum ORDER BY enumtypid, enumsortorder");
     std::map<std::string, std::vector<std::string>> labels;
     for (auto &row : enums.rows)
         labels[*row[0]].push_back(*row[1]);

@@ -10,8 +10,8 @@ namespace wc::schema {
 // A column as the site has it.
 struct SiteColumn {
     std::string name;
-    std::string type;                // format_type
-    std::string base_type;           // pg_type.typname, of the base type for a domain
+    std::string type;      // format_type
+    std::string base_type; // pg_type.typname, of the base type for a domain
     bool is_enum = false;
     std::vector<std::string> labels; // of an enum
     int declared_length = 0;         // characters of varchar(n), char(n); 0: none declared

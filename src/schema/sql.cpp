@@ -145,7 +145,9 @@ WC_FUNCTION(wc_resolve_columns) {
             const auto resolution = site.resolve(table, canonical);
             const bool absent = resolution.kind == schema::Resolution::Kind::absent;
             rows.add({table, canonical, resolution.expression.empty() ? pg::Text{} : pg::Text{resolution.expression},
-                      std::string(resolution.from_site ? "site" : absent ? "none" : "default"),
+                      std::string(resolution.from_site ? "site"
+                                  : absent             ? "none"
+                                                       : "default"),
                       absent ? "false" : "true"});
         }
     return rows.done();
@@ -159,8 +161,7 @@ WC_FUNCTION(wc_view_query) {
     pg::Spi spi;
     const schema::Site site(spi);
     const auto view = schema::view(spi, name);
-    const auto definition = spi.value("SELECT definition FROM " + site.extension_schema() +
-                                          ".wc_view_definition WHERE name = $1",
-                                      {view.name});
+    const auto definition = spi.value(
+        "SELECT definition FROM " + site.extension_schema() + ".wc_view_definition WHERE name = $1", {view.name});
     return pg::return_text(fcinfo, schema::expand_view(site, definition.value_or(""), keys.value_or(""), nullptr));
 }

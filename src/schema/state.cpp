@@ -32,30 +32,32 @@ Oid oid_of(const pg::Text &value) {
 
 std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site) {
     const std::string ext = site.extension_schema();
-    const std::string names = "(SELECT name FROM " + ext + ".wc_index_definition UNION ALL SELECT name FROM " + ext +
-                              ".wc_view_definition)";
+    const std::string names =
+        "(SELECT name FROM " + ext + ".wc_index_definition UNION ALL SELECT name FROM " + ext + ".wc_view_definition)";
     std::map<std::string, Present> all;
-    for (auto &row :
-         spi.query("SELECT c.relname, c.oid, c.relkind, c.relispopulated, t.relname, t.oid, t.relnamespace = n.oid,"
-                   "       i.indisunique, i.indnullsnotdistinct, i.indisvalid AND i.indisready, i.indnkeyatts,"
-                   "       i.indpred::text,"
-                   "       am.amname = 'btree' AND i.indexprs IS NULL AND NOT i.indisexclusion"
-                   "         AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indclass::oid[]) AS o(oid)"
-                   "                           JOIN pg_catalog.pg_opclass AS oc USING (oid) WHERE NOT oc.opcdefault)"
-                   "         AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indkey::int2[], i.indcollation::oid[])"
-                   "                             AS k(attnum, collation)"
-                   "                           JOIN pg_catalog.pg_attribute AS a"
-                   "                             ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-                   "                          WHERE k.collation <> 0 AND k.collation <> a.attcollation)"
-                   "  FROM pg_catalog.pg_class AS c"
-                   "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-                   "  LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid"
-                   "  LEFT JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid"
-                   "  LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam"
-                   " WHERE n.nspname = $1 AND c.relname IN " +
-                       names,
-                   {site.setting("base_schema")})
-             .rows) {
+    for (
+        auto &row :
+        spi.query(
+               "SELECT c.relname, c.oid, c.relkind, c.relispopulated, t.relname, t.oid, t.relnamespace = n.oid,"
+               "       i.indisunique, i.indnullsnotdistinct, i.indisvalid AND i.indisready, i.indnkeyatts,"
+               "       i.indpred::text,"
+               "       am.amname = 'btree' AND i.indexprs IS NULL AND NOT i.indisexclusion"
+               "         AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indclass::oid[]) AS o(oid)"
+               "                           JOIN pg_catalog.pg_opclass AS oc USING (oid) WHERE NOT oc.opcdefault)"
+               "         AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indcollation::oid[]))"
+               "                             AS k(attnum, coll)"
+               "                           JOIN pg_catalog.pg_attribute AS a"
+               "                             ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+               "                          WHERE k.coll <> 0 AND k.coll <> a.attcollation)"
+               "  FROM pg_catalog.pg_class AS c"
+               "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+               "  LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid"
+               "  LEFT JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid"
+               "  LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam"
+               " WHERE n.nspname = $1 AND c.relname IN " +
+                   names,
+               {site.setting("base_schema")})
+            .rows) {
         Present &present = all[*row[0]];
         present.oid = oid_of(row[1]);
         present.relkind = row[2]->front();
@@ -71,16 +73,17 @@ std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site)
         present.plain_btree = row[12] == "t";
     }
     for (auto &row :
-         spi.query("SELECT c.relname, a.attname, (coalesce(o.opt, 0) & 1) = 1, (coalesce(o.opt, 0) & 2) = 2"
-                   "  FROM pg_catalog.pg_index AS i"
-                   "  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
-                   "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-                   "  CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)"
-                   "  LEFT JOIN LATERAL pg_catalog.unnest(i.indoption::int2[]) WITH ORDINALITY AS o(opt, n) ON o.n = k.n"
-                   "  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-                   " WHERE n.nspname = $1 AND c.relname IN " +
-                       names + " ORDER BY c.oid, k.n",
-                   {site.setting("base_schema")})
+         spi.query(
+                "SELECT c.relname, a.attname, (coalesce(o.opt, 0) & 1) = 1, (coalesce(o.opt, 0) & 2) = 2"
+                "  FROM pg_catalog.pg_index AS i"
+                "  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
+                "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+                "  CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)"
+                "  LEFT JOIN LATERAL pg_catalog.unnest(i.indoption::int2[]) WITH ORDINALITY AS o(opt, n) ON o.n = k.n"
+                "  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+                " WHERE n.nspname = $1 AND c.relname IN " +
+                    names + " ORDER BY c.oid, k.n",
+                {site.setting("base_schema")})
              .rows) {
         Present &present = all[*row[0]];
         const bool descending = row[2] == "t";
@@ -144,9 +147,9 @@ bool same_index(const Definition &wanted, const Present &present) {
 
 std::map<std::string, Remembered> registry(pg::Spi &spi, const Site &site) {
     std::map<std::string, Remembered> all;
-    for (auto &row : spi.query("SELECT name, made, disabled, definition, reason FROM " + site.extension_schema() +
-                               ".wc_registry")
-                         .rows)
+    for (auto &row :
+         spi.query("SELECT name, made, disabled, definition, reason FROM " + site.extension_schema() + ".wc_registry")
+             .rows)
         all[*row[0]] = {row[1] == "t", row[2] == "t", row[3], row[4]};
     return all;
 }

@@ -17,8 +17,7 @@ State require_constraint(pg::Spi &spi, const Site &site, const std::string &name
         throw pg::Error(ERRCODE_WRONG_OBJECT_TYPE, "\"" + name + "\" is not a check constraint", {},
                         "SELECT name FROM wc_objects() WHERE kind = 'check constraint' lists them.");
     if (!state.wanted.applicable())
-        throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        "constraint \"" + name + "\" can't be applied here",
+        throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "constraint \"" + name + "\" can't be applied here",
                         "The reason: " + state.wanted.not_applicable + state.wanted.missing + ".");
     return state;
 }
@@ -114,7 +113,8 @@ std::vector<std::string> breaches(pg::Spi &spi, const std::string &constraint) {
     });
     if (failure) // the server's text could hold a row's value
         throw pg::Error(failure->sqlstate(), "cannot look for violations of \"" + constraint + "\"",
-                        "The rows of table " + state.wanted.table + " could not be read: " + failure_reason(*failure) + ".",
+                        "The rows of table " + state.wanted.table + " could not be read: " + failure_reason(*failure) +
+                            ".",
                         "See the mapping of the table's columns in wc_column_mapping, and the privileges of the role.");
     return keys;
 }

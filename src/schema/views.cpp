@@ -58,8 +58,7 @@ void make_view(pg::Spi &spi, const Site &site, State &state) {
 
 void make_index(pg::Spi &spi, const Site &site, State &state, bool linked) {
     spi.query(state.wanted.sql);
-    spi.query("COMMENT ON INDEX " + site.qualified(state.wanted.name) + " IS " +
-              pg::quote_value(state.wanted.comment));
+    spi.query("COMMENT ON INDEX " + site.qualified(state.wanted.name) + " IS " + pg::quote_value(state.wanted.comment));
     state.oid = pg::find_relation(site.setting("base_schema"), state.wanted.name);
     if (linked)
         pg::link(RelationRelationId, state.oid);
