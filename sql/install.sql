@@ -1,11 +1,17 @@
 -- The last step of CREATE EXTENSION: make what can be made. Off with: SET whitecross.install_on_create = off.
 DO $install$
+DECLARE
+    unfinished bigint;
 BEGIN
-    IF coalesce(nullif(pg_catalog.current_setting('whitecross.install_on_create', true), ''), 'on')::pg_catalog.bool THEN
-        PERFORM @extschema@.wc_install();
-    ELSE
+    IF NOT coalesce(nullif(pg_catalog.current_setting('whitecross.install_on_create', true), ''), 'on')::pg_catalog.bool THEN
         RAISE NOTICE 'managed objects are not installed yet'
             USING HINT = 'Run SELECT * FROM @extschema@.wc_install() at a quiet time.';
+        RETURN;
+    END IF;
+    SELECT count(*) INTO unfinished FROM @extschema@.wc_install() WHERE action IN ('pending', 'conflict');
+    IF unfinished > 0 THEN
+        RAISE NOTICE '% managed objects could not be installed', unfinished
+            USING HINT = 'SELECT kind, name, status, reason FROM @extschema@.wc_objects() tells why; wc_install() tries again.';
     END IF;
 END
 $install$;

@@ -2,6 +2,7 @@
 #include "schema/operations.hpp"
 #include "schema/views.hpp"
 
+#include "pg/expression.hpp"
 #include "pg/guc.hpp"
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
@@ -39,6 +40,7 @@ class Installer {
     }
 
     std::vector<Action> run() {
+        one_at_a_time();
         take_locks();
         site_.emplace(spi_); // again, now that nothing can change any more
         states_ = inspect(spi_, *site_);
@@ -76,6 +78,17 @@ class Installer {
     void made(const State &state, const std::string &action) {
         act(state, action, state.wanted.note);
         remember(spi_, *site_, state, true, state.wanted.sql, {});
+    }
+
+    void one_at_a_time() {
+        const auto failure = pg::attempt([&] {
+            spi_.query("LOCK TABLE " + pg::quote_name(pg::extension_schema()) +
+                       ".wc_registry IN SHARE ROW EXCLUSIVE MODE");
+        });
+        if (failure)
+            throw pg::Error(failure->sqlstate(), "cannot start wc_install(): " + failure_reason(*failure),
+                            "Another session is installing or retiring managed objects.",
+                            "Wait for it to commit, and try again.");
     }
 
     // Each table's strongest lock first, tables in name order: weaker locks taken earlier end in deadlocks with a
@@ -251,6 +264,8 @@ class Installer {
         }
         const bool rebuild = state.exists();
         auto failure = step([&] {
+            if (!state.wanted.predicate.empty())
+                require_built_in(*site_, state.wanted.table, state.wanted.predicate);
             if (rebuild)
                 spi_.query("DROP INDEX " + site_->qualified(state.wanted.name));
             make_index(spi_, *site_, state, true);
@@ -335,6 +350,13 @@ class Installer {
 };
 
 } // namespace
+
+void require_built_in(const Site &site, const std::string &table, const std::string &expression) {
+    const auto function = pg::foreign_function("SELECT (" + expression + ") FROM " + site.qualified(table));
+    if (function)
+        throw pg::Error(ERRCODE_INSUFFICIENT_PRIVILEGE, "a definition may use built-in functions only",
+                        "It would call " + *function + ".");
+}
 
 std::string failure_reason(const pg::Error &error) {
     return pg::condition_name(error.sqlstate()) + " (" + pg::sqlstate_text(error.sqlstate()) + ")";

@@ -67,6 +67,9 @@ Action action_of(const State &state, const std::string &action, const std::strin
 // SQL for counting the rows that violate each of some constraints of one table, in one scan.
 std::vector<std::string> count_violations(pg::Spi &spi, const Site &site, const std::string &table,
                                           const std::vector<const State *> &constraints);
+// Throws 42501 where an expression over a table's columns would call a function that isn't built in: a user's type may
+// bring casts of the user's own, and these statements run with the rights of the extension's owner.
+void require_built_in(const Site &site, const std::string &table, const std::string &expression);
 // Why a failed step failed: condition name, never the server's text (it may hold a row's values).
 std::string failure_reason(const pg::Error &error);
 

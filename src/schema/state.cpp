@@ -175,6 +175,24 @@ void judge_absent(State &state) {
                                                  : "not installed yet: run wc_install()";
 }
 
+// An index of a view that isn't to be there isn't either.
+void follow_views(std::vector<State> &states) {
+    std::map<std::string, Status> views;
+    for (const State &state : states)
+        if (state.wanted.is_view())
+            views[state.wanted.name] = state.status;
+    for (State &state : states) {
+        if (state.wanted.kind != "view index" || state.exists())
+            continue;
+        const Status view = views[state.wanted.table];
+        if (view == Status::disabled || view == Status::not_applicable || view == Status::conflict) {
+            state.status = view == Status::disabled ? Status::disabled : Status::not_applicable;
+            state.reason =
+                "view " + state.wanted.table + " is " + (view == Status::conflict ? "not ours" : status_name(view));
+        }
+    }
+}
+
 } // namespace
 
 const char *status_name(Status status) {
@@ -267,6 +285,7 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
             judge_absent(state);
         }
     }
+    follow_views(states);
     return states;
 }
 

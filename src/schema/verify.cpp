@@ -29,6 +29,8 @@ std::vector<std::string> count_violations(pg::Spi &spi, const Site &site, const 
     // A CHECK is violated where it is false; NULL passes.
     std::string sql;
     for (const State *state : constraints)
+        require_built_in(site, table, state->wanted.expression);
+    for (const State *state : constraints)
         sql += (sql.empty() ? "SELECT " : ", ") + std::string("count(*) FILTER (WHERE (") + state->wanted.expression +
                ") IS FALSE)";
     const pg::Result result = spi.query(sql + " FROM " + site.qualified(table));
