@@ -1,9 +1,11 @@
 // The library's entry: named initialisations in order, nothing else.
 #include "pg/guc.hpp"
 #include "pg/module.hpp"
+#include "refresh/refresh.hpp"
 
 extern "C" WC_EXPORT void _PG_init(void);
 
 extern "C" void _PG_init(void) {
     wc::pg::settings::define();
+    wc::refresh::init();
 }

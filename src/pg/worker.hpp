@@ -1,0 +1,114 @@
+// Dynamic background workers: started with arguments in shared memory, stopped when what started them goes.
+// Nothing of a worker outlives its starter: the object's end, an error, the end of the transaction and the end of the
+// session (a FATAL error, which runs no destructor) all stop it.
+#pragma once
+
+#include "pg/guard.hpp"
+
+extern "C" {
+struct dsm_segment;
+}
+
+namespace wc::pg {
+
+// In the session that starts it.
+class Worker {
+  public:
+    struct Program {
+        const char *entry; // the C function of this library that it runs
+        const char *type;  // pg_stat_activity.backend_type
+        std::string name;  // pg_stat_activity.application_name
+    };
+
+    // Registers a worker with a copy of the arguments in shared memory, which both sides may read and write.
+    // Returns nothing where no slot for a worker, or no shared memory segment, is free. Throws Error.
+    static std::unique_ptr<Worker> start(const Program &program, const void *arguments, size_t size);
+
+    Worker(const Worker &) = delete;
+    Worker &operator=(const Worker &) = delete;
+    ~Worker(); // stops it, and waits until it is gone
+
+    // False once the process is gone, or could not be started.
+    [[nodiscard]] bool running() const;
+
+    // Its process; 0 before it has started and after it is gone.
+    [[nodiscard]] int pid() const;
+
+    // The shared memory.
+    [[nodiscard]] void *memory() const;
+
+    // Asks it to stop and returns at once: see WorkerProcess::stop_requested.
+    void stop() noexcept;
+
+    // Waits until a worker of this session starts or ends, or the time is over. Throws Error (cancel, shutdown).
+    static void wait(long milliseconds);
+
+  private:
+    struct Handle; // plain memory that survives an error, freed with the segment
+    Worker(dsm_segment *segment, Handle *handle) : segment_(segment), handle_(handle) {}
+    dsm_segment *segment_;
+    Handle *handle_;
+};
+
+// In the worker: signal handlers, the shared memory, the connection. Make it first thing in the entry function.
+// A first request to stop cancels what runs (57014), so that the worker can still say what became of it; a second one
+// ends the process, as it would an ordinary session.
+class WorkerProcess {
+  public:
+    explicit WorkerProcess(Datum argument);
+
+    // The shared memory; null where the starter is gone already.
+    [[nodiscard]] void *memory() const;
+
+    // Connects with no role, as the bootstrap superuser: the owner of a view need not be able to log in.
+    void connect(Oid database);
+
+    // Whether somebody asked it to stop.
+    static bool stop_requested();
+
+  private:
+    dsm_segment *segment_ = nullptr;
+};
+
+// Runs f in a transaction of its own: committed when f returns, rolled back when it throws.
+// Returns the Error that f, or the commit, failed with, or nothing. Only where no transaction is open.
+template <typename F> std::optional<Error> transaction(F &&f) {
+    std::optional<Error> failure;
+    std::exception_ptr foreign;
+    try {
+        call([] {
+            SetCurrentStatementStartTimestamp();
+            StartTransactionCommand();
+        });
+        f();
+        call([] { CommitTransactionCommand(); });
+    } catch (const Error &error) {
+        failure = error;
+    } catch (...) {
+        foreign = std::current_exception();
+    }
+    if (failure || foreign)
+        call([] { AbortCurrentTransaction(); });
+    if (foreign)
+        std::rethrow_exception(foreign);
+    return failure;
+}
+
+// A fresh active snapshot for the life of the object: SQL in a worker's transaction needs one. When an exception
+// passes, the (sub)transaction that it ends in takes it away.
+class ActiveSnapshot {
+  public:
+    ActiveSnapshot();
+    ActiveSnapshot(const ActiveSnapshot &) = delete;
+    ActiveSnapshot &operator=(const ActiveSnapshot &) = delete;
+    ~ActiveSnapshot();
+
+  private:
+    int exceptions_;
+};
+
+// Whether a process waits, however indirectly, for a lock that this session holds: a deadlock that the server doesn't
+// see while this session waits for the process to end.
+bool waits_for_this_session(int pid);
+
+} // namespace wc::pg

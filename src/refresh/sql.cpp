@@ -1,0 +1,113 @@
+// The room's SQL functions.
+#include "core/schedule.hpp"
+#include "pg/function.hpp"
+#include "pg/membership.hpp"
+#include "pg/transaction.hpp"
+#include "refresh/refresh.hpp"
+
+namespace wc::refresh {
+
+namespace {
+
+core::Mode mode_argument(FunctionCallInfo fcinfo, int index) {
+    const std::string text = pg::required_text(fcinfo, index, "mode");
+    if (const auto mode = core::parse_mode(text))
+        return *mode;
+    throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown refresh mode: \"" + text + "\"", {},
+                    "The modes are " + core::mode_names() + ".");
+}
+
+core::Conflict conflict_argument(FunctionCallInfo fcinfo, int index) {
+    const std::string text = pg::required_text(fcinfo, index, "on_conflict");
+    if (const auto conflict = core::parse_conflict(text))
+        return *conflict;
+    throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown value for on_conflict: \"" + text + "\"", {},
+                    "Say " + core::conflict_names() + ".");
+}
+
+std::vector<schema::View> installed(const std::vector<schema::View> &views) {
+    std::vector<schema::View> found;
+    for (const auto &view : views)
+        if (OidIsValid(view.relid))
+            found.push_back(view);
+    return found;
+}
+
+// The installed views of a group of the schedule. Throws 22023 for a group that there isn't.
+std::vector<schema::View> views_of_group(pg::Spi &spi, const std::string &group) {
+    if (!core::schedule::group(group)) {
+        std::string known;
+        for (const auto one : core::schedule::groups)
+            known += (known.empty() ? "\"" : ", \"") + std::string(core::schedule::name(one)) + '"';
+        throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown refresh group: \"" + group + "\"", {},
+                        "The groups are " + known + ".");
+    }
+    const std::string schema = pg::quote_name(pg::extension_schema());
+    const auto members =
+        spi.query("SELECT view_name FROM " + schema + ".wc_view_schedule WHERE schedule = $1", {group}).rows;
+    std::set<std::string> names;
+    for (const auto &member : members)
+        names.insert(*member[0]);
+    std::vector<schema::View> views;
+    for (auto &view : installed(schema::views(spi)))
+        if (names.count(view.name) > 0)
+            views.push_back(view);
+    return views;
+}
+
+Datum refreshed(FunctionCallInfo fcinfo, const Request &request) {
+    const auto outcomes = refresh(request);
+    pg::ResultSet result(fcinfo);
+    for (const auto &outcome : outcomes)
+        result.add(row(outcome));
+    return result.done();
+}
+
+} // namespace
+
+} // namespace wc::refresh
+
+using namespace wc;
+
+// wc_refresh(view_name, mode, on_conflict): one view.
+WC_FUNCTION(wc_refresh) {
+    refresh::Request request;
+    request.function = "wc_refresh()";
+    pg::require_writable(request.function);
+    const std::string name = pg::required_text(fcinfo, 0, "view_name");
+    request.mode = refresh::mode_argument(fcinfo, 1);
+    request.conflict = refresh::conflict_argument(fcinfo, 2);
+    {
+        pg::Spi spi;
+        request.views = {schema::view(spi, name)};
+    }
+    return refresh::refreshed(fcinfo, request);
+}
+
+// wc_refresh_all(mode, workers, on_conflict): every view that is installed.
+WC_FUNCTION(wc_refresh_all) {
+    refresh::Request request;
+    request.function = "wc_refresh_all()";
+    pg::require_writable(request.function);
+    request.mode = refresh::mode_argument(fcinfo, 0);
+    request.workers = pg::int_argument(fcinfo, 1);
+    request.conflict = refresh::conflict_argument(fcinfo, 2);
+    {
+        pg::Spi spi;
+        request.views = refresh::installed(schema::views(spi));
+    }
+    return refresh::refreshed(fcinfo, request);
+}
+
+// wc_refresh_group(name): the views of one group of the schedule.
+WC_FUNCTION(wc_refresh_group) {
+    refresh::Request request;
+    request.function = "wc_refresh_group()";
+    pg::require_writable(request.function);
+    const std::string name = pg::required_text(fcinfo, 0, "name");
+    {
+        pg::Spi spi;
+        request.views = refresh::views_of_group(spi, name);
+    }
+    return refresh::refreshed(fcinfo, request);
+}
