@@ -6,7 +6,7 @@
 -- 00:10 may have been given at 23:50 already. A row whose scheduledTimes is NULL, as it is for every row of a database
 -- without the column, has the doses of its PENDING logs instead. An empty array has no doses.
 --
--- Nothing here raises: a time that isn't hh:mm, hh:mm:ss, or either or just the hour with AM or PM, is left out before it is
+-- Nothing here raises: a time that isn't hh:mm or hh:mm:ss, with AM or PM or without, is left out before it is
 -- cast; logs are compared around "now" only, so that no extreme timestamp meets an addition or a zone. No backslash: the
 -- definition must mean the same whatever standard_conforming_strings is. OFFSET 0: each time is parsed once, not once a day.
 --
@@ -53,7 +53,7 @@ SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
               bool_or(d."at" <= (SELECT {now} + interval '30 minutes')) AS "due"
          FROM (SELECT (near."day" + parsed."time") AT TIME ZONE {timezone} AS "at"
                  FROM (SELECT CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
-                                     OR btrim(given."time") ~* '^(0?[1-9]|1[0-2])(:[0-5][0-9](:[0-5][0-9])?)? ?[ap]m$'
+                                     OR btrim(given."time") ~* '^(0?[1-9]|1[0-2]):[0-5][0-9](:[0-5][0-9])? ?[ap]m$'
                                    THEN btrim(given."time")::time END AS "time"
                          FROM unnest(sm."scheduledTimes") AS given("time")
                        OFFSET 0) AS parsed

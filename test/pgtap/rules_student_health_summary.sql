@@ -49,7 +49,9 @@ BEGIN
   PERFORM rules.put('health_records', g || '{"studentId": "screened"}') FROM (VALUES
     ('{"recordType": "PHYSICAL_EXAM", "recordDate": "2023-09-01"}'::jsonb), ('{"recordType": "PHYSICAL_EXAM", "recordDate": "2022-09-01"}'),
     ('{"recordType": "VISION", "recordDate": "2023-10-02"}'), ('{"recordType": "HEARING", "recordDate": "2023-10-04"}'),
-    ('{"recordType": "ILLNESS", "recordDate": "2024-05-14"}')) AS c (g);
+    ('{"recordType": "ILLNESS", "recordDate": "2024-05-14"}'),
+    -- At the ends of time, where a zone's offset leads out of range.
+    ('{"recordType": "PHYSICAL_EXAM", "recordDate": "4714-11-24T00:00:00Z BC"}'), ('{"recordType": "VISION", "recordDate": "-infinity"}')) AS c (g);
 
   PERFORM rules.put('allergies', '{"studentId": "pens", "epiPenRequired": true}' || g) FROM (VALUES
     ('{"epiPenLocation": "Office"}'::jsonb), ('{"epiPenLocation": "Backpack"}'), ('{"epiPenLocation": "Office"}'),

@@ -144,16 +144,17 @@ CREATE FUNCTION rules.student(label text, given jsonb DEFAULT '{}') RETURNS uuid
   SELECT rules.put('students', jsonb_build_object('id', label, 'studentNumber', label, 'firstName', label, 'lastName', 'Student') || given)
 $$;
 
--- Refreshes the views in this session, the clock standing at that time of New York, and says whether all of them were.
-CREATE FUNCTION rules.refresh(local_now timestamp) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  failures text;
+-- Refreshes the views in this session, the clock standing at that time of New York: which views failed, NULL where none did.
+CREATE FUNCTION rules.refresh_failures(local_now timestamp) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('whitecross.now', (local_now AT TIME ZONE 'America/New_York')::text, true);
-  SELECT string_agg(format('%s: %s %s', r.view_name, r.status, r.sqlstate), ', ') INTO failures
-    FROM wc_refresh_all(workers => 0) AS r WHERE r.status <> 'refreshed';
-  RETURN is(failures, NULL, format('all views are refreshed at %s', local_now));
+  RETURN (SELECT string_agg(format('%s: %s %s', r.view_name, r.status, r.sqlstate), ', ')
+            FROM wc_refresh_all(workers => 0) AS r WHERE r.status <> 'refreshed');
 END
+$$;
+
+CREATE FUNCTION rules.refresh(local_now timestamp) RETURNS text LANGUAGE sql AS $$
+  SELECT is(rules.refresh_failures(local_now), NULL, format('all views are refreshed at %s', local_now))
 $$;
 
 -- The row of a view by its first column. Moments are shown in UTC, whatever the session's TimeZone.
