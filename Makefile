@@ -17,6 +17,7 @@ SQL_PARTS = \
 	sql/functions/refresh.sql \
 	sql/functions/schedule.sql \
 	sql/functions/observe.sql \
+	sql/functions/health.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \
 	sql/objects/covering_indexes.sql \
