@@ -64,7 +64,39 @@ bool find_foreign(Node *node, void *found) {
     return expression_tree_walker(node, compat::walker(find_foreign), found);
 }
 
+// One SELECT with one target and no other clause.
+bool only_a_target(const char *text) {
+    List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
+    if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
+        return false;
+    auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
+    return select->op == SETOP_NONE && list_length(select->targetList) == 1 && select->distinctClause == NIL &&
+           select->intoClause == nullptr && select->fromClause == NIL && select->whereClause == nullptr &&
+           select->groupClause == NIL && select->havingClause == nullptr && select->windowClause == NIL &&
+           select->valuesLists == NIL && select->sortClause == NIL && select->limitOffset == nullptr &&
+           select->limitCount == nullptr && select->lockingClause == NIL && select->withClause == nullptr;
+}
+
+Query *analyse_select(const char *text) {
+    List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
+    return parse_analyze_fixedparams(linitial_node(RawStmt, raw), text, nullptr, 0, nullptr);
+}
+
 } // namespace
+
+bool is_single_expression(const std::string &expression) {
+    // Twice: the line's end closes a comment that would swallow what follows the expression; its absence keeps it open.
+    const std::string apart = "SELECT (" + expression + "\n)";
+    const std::string close = "SELECT (" + expression + ")";
+    const char *first = apart.c_str();
+    const char *second = close.c_str();
+    return call([=] { return only_a_target(first) && only_a_target(second); });
+}
+
+bool has_subselect(const std::string &select) {
+    const char *text = select.c_str();
+    return call([=] { return analyse_select(text)->hasSubLinks; });
+}
 
 bool same_expression(Oid relation, const std::string &expression, const std::string &stored, bool predicate) {
     const char *ours = expression.c_str();
@@ -75,8 +107,7 @@ bool same_expression(Oid relation, const std::string &expression, const std::str
 std::optional<std::string> foreign_function(const std::string &select) {
     const char *text = select.c_str();
     const char *name = call([=]() -> const char * {
-        List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
-        Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), text, nullptr, 0, nullptr);
+        Query *query = analyse_select(text);
         Oid found = InvalidOid;
         if (!find_foreign(reinterpret_cast<Node *>(query), &found))
             return nullptr;

@@ -10,6 +10,13 @@ namespace wc::pg {
 // Throws Error where the expression can't be analysed.
 bool same_expression(Oid relation, const std::string &expression, const std::string &stored, bool predicate);
 
+// Whether a text is one expression and nothing else: no second statement, clause or comment that would change the
+// meaning of the statement it is put into. Throws Error where it can't be parsed at all.
+bool is_single_expression(const std::string &text);
+
+// Whether a SELECT has a sub-select in it. Throws Error where it can't be analysed.
+bool has_subselect(const std::string &select);
+
 // Analyses a SELECT and returns the name of the first function, operator or cast in it that isn't built in; nothing
 // where all are. Throws Error where it can't be analysed.
 std::optional<std::string> foreign_function(const std::string &select);

@@ -7,6 +7,7 @@ void throw_captured(MemoryContext restore) {
     MemoryContextSwitchTo(error_memory());
     ErrorData *report = CopyErrorData();
     FlushErrorState();
+    report->cursorpos = 0; // a place in a text of ours, not in the client's statement
     MemoryContextSwitchTo(restore);
     throw Error(report);
 }

@@ -152,8 +152,8 @@ class Installer {
 
     void relink() {
         for (const auto &state : states_) {
-            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted))
-                continue;
+            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted) || state.wanted.kind == "view index")
+                continue; // an index of a view goes with its view
             pg::link(state.class_id, state.oid);
             actions_.push_back(action_of(state, "linked"));
         }

@@ -55,13 +55,19 @@ std::vector<Action> consequences(pg::Spi &spi) {
 
 // Site's expressions run as the owner of a view: they may call nothing that a user could have written.
 void check_expression(const Site &site, const std::string &table, const std::string &expression) {
-    if (site.table(table) == nullptr) // checked when the table is there, by wc_install()
+    if (!pg::is_single_expression(expression))
+        throw pg::Error(ERRCODE_SYNTAX_ERROR, "a column mapping must be a single expression", {},
+                        "Give a column, a column of a lookup, or one expression, without comments.");
+    if (site.table(table) == nullptr) // the rest is checked when the table is there, by wc_install()
         return;
     std::set<std::string> lookups;
     for (const auto &name : site.lookup_names(table))
         if (expression.find(name + ".") != std::string::npos && site.table(site.lookup(table, name)->target) != nullptr)
             lookups.insert(name);
     const std::string select = "SELECT (" + expression + ") FROM " + from_clause(site, table, lookups, nullptr);
+    if (pg::has_subselect(select))
+        throw pg::Error(ERRCODE_FEATURE_NOT_SUPPORTED, "a column mapping may not contain a sub-select", {},
+                        "Use a lookup such as student.\"schoolId\", or a generated column of the table.");
     if (const auto function = pg::foreign_function(select))
         throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "a column mapping may use built-in functions only",
                         "The expression calls " + *function + ".",

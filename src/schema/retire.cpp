@@ -43,19 +43,21 @@ std::vector<Action> drop_all(pg::Spi &spi, const std::function<bool(const Defini
     // Views before what the order of installation puts first; the indexes of a view go with it.
     std::stable_sort(states.begin(), states.end(),
                      [](const State &a, const State &b) { return a.wanted.is_view() > b.wanted.is_view(); });
-    std::set<std::string> gone;
+    std::map<std::string, bool> gone; // view: dropped, or kept
     std::vector<Action> actions;
     for (const State &state : states) {
         if (!state.ours() || !chosen(state.wanted))
             continue;
-        if (state.wanted.kind == "view index" && gone.count(state.wanted.table) > 0) {
-            remember(spi, site, state, false, {}, reason);
-            actions.push_back(action_of(state, "dropped"));
+        if (const auto view = gone.find(state.wanted.table); view != gone.end() && !state.wanted.is_view()) {
+            if (view->second)
+                remember(spi, site, state, false, {}, reason);
+            actions.push_back(view->second ? action_of(state, "dropped")
+                                           : action_of(state, "kept", "its view is kept"));
             continue;
         }
         Action action = drop(spi, site, state, reason, keep_grants && state.wanted.is_view());
-        if (action.action == "dropped" && state.wanted.is_view())
-            gone.insert(state.wanted.name);
+        if (state.wanted.is_view())
+            gone[state.wanted.name] = action.action == "dropped";
         actions.push_back(std::move(action));
     }
     return actions;
