@@ -151,6 +151,11 @@ std::string index_sql(const Site &site, const Definition &index) {
     }
     if (index.nulls_not_distinct)
         sql += " NULLS NOT DISTINCT";
+    // Sequelize 6 tells the columns of an index apart by the commas of pg_get_indexdef(), brackets and all: an INCLUDE
+    // list leaves it one comma short, and every sync() of the application ends in a TypeError. Two parameters, both at
+    // their defaults, put that comma in.
+    if (!index.include.empty())
+        sql += " WITH (fillfactor = 90, deduplicate_items = on)";
     if (!index.predicate.empty())
         sql += " WHERE " + index.predicate;
     return sql;

@@ -4,7 +4,8 @@
 //
 //   node app.js query NAME FILTER...   a dashboard query; prints a line for each row, like psql -At
 //   node app.js write STUDENT_ID       what an application does all day: a row created, updated, deleted
-//   node app.js sync                   what many applications do at every start: sync({ alter: true })
+//   node app.js start                  what many applications do at every start: sync()
+//   node app.js sync                   and while their models change: sync({ alter: true })
 //
 // '-' as a filter means: not given (NULL). An error of the database goes to standard error as its SQLSTATE and message,
 // with exit status 1.
@@ -66,6 +67,10 @@ async function write(sequelize, studentId) {
   });
 }
 
+async function start(sequelize) {
+  await sequelize.sync();
+}
+
 async function sync(sequelize) {
   await sequelize.sync({ alter: true });
 }
@@ -77,7 +82,7 @@ async function main([command, ...operands]) {
   });
   defineModels(sequelize);
   try {
-    await { query, write, sync }[command](sequelize, ...operands);
+    await { query, write, start, sync }[command](sequelize, ...operands);
   } catch (error) {
     const original = error.original ?? error;
     process.stderr.write(`${original.code ?? ''} ${original.message}\n`);

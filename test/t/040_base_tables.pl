@@ -14,7 +14,7 @@ my $node = new_node('base_tables');
 sub dump_of {
     my ($database) = @_;
     my ($out, $err) = run_command(
-        [ 'pg_dump', '--host', $node->host, '--port', $node->port, '--schema-only', '--schema=public', '--no-owner', $database ]);
+        [ 'pg_dump', '--host', $node->host, '--port', $node->port, '--schema-only', '--schema=public', '--no-owner', '--no-privileges', $database ]);
     $out =~ s/^(\\|--).*\n//mg;
     return $out;
 }
