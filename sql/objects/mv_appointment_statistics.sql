@@ -1,7 +1,7 @@
 -- mv_appointment_statistics: one row for each nurse, school and local date; the last 90 days and everything to come.
 --
 -- The window is judged by the local date. The bound on scheduledAt before it only spares old rows the conversion: two days
--- wider than any difference of zones. A time beyond what a local time can hold counts as infinity, for the conversion would
+-- wider than any difference of zones. A time at the end of time (about 294266 AD) counts as infinity, for the conversion might
 -- raise. avgDuration is the exact average, not rounded: that is the reader's choice.
 
 INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
@@ -38,7 +38,7 @@ SELECT a."nurseId",
               coalesce(sum(day."duration") FILTER (WHERE day."status" = 'COMPLETED'), 0)::bigint AS "totalDuration",
               count(DISTINCT day."studentId") FILTER (WHERE day."status" = 'COMPLETED') AS "studentsSeen"
          FROM (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration",
-                      CASE WHEN p."scheduledAt" < timestamptz '294276-12-01 00:00:00+00'
+                      CASE WHEN p."scheduledAt" < to_timestamp(9224000000000)
                            THEN (p."scheduledAt" AT TIME ZONE {timezone})::date ELSE date 'infinity' END AS "date"
                  FROM {appointments: nurseId, schoolId, studentId, type, status, scheduledAt, duration, deletedAt} AS p
                 WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days') {only p."nurseId"}) AS day

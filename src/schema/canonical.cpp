@@ -16,7 +16,11 @@ std::string converted(const std::string &expression, const std::string &base_typ
         if (base_type == "date")
             return expression;
         if (base_type == "timestamptz")
-            return "(" + expression + " AT TIME ZONE " + timezone + ")::date";
+            // At the ends of time (about 4711 BC and 294266 AD) a zone's offset may lead out of range, which would
+            // raise.
+            return "CASE WHEN " + expression + " > pg_catalog.to_timestamp(9224000000000) THEN 'infinity'::date WHEN " +
+                   expression + " < pg_catalog.to_timestamp(-210800000000) THEN '-infinity'::date ELSE (" + expression +
+                   " AT TIME ZONE " + timezone + ")::date END";
         return "(" + expression + ")::date";
     }
     if (canonical_type == "timestamptz") {
