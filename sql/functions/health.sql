@@ -264,7 +264,7 @@ WITH site AS MATERIALIZED (
     UNION ALL SELECT 16, 'schedule',
                      CASE WHEN NOT EXISTS (SELECT FROM expected) THEN 'every schedule is off'
                           WHEN s.here THEN 'each schedule has its job'
-                          ELSE format('scheduled refreshes come in; their jobs are in database %I', s.database) END FROM scheduler AS s
+                          WHEN s.usable THEN format('scheduled refreshes come in; their jobs are in database %I', s.database) END FROM scheduler AS s
     UNION ALL SELECT 17, 'last scheduled run', 'no job''s last run failed'
     UNION ALL SELECT 18, 'library', 'whitecross is loaded at server start'
 )
