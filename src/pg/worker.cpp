@@ -132,6 +132,7 @@ void Worker::wait(long milliseconds) {
 namespace {
 
 volatile sig_atomic_t stop_was_requested = 0;
+volatile sig_atomic_t finishing = 0;
 
 extern "C" void handle_stop(SIGNAL_ARGS) {
     const int saved = errno;
@@ -139,7 +140,8 @@ extern "C" void handle_stop(SIGNAL_ARGS) {
         die(postgres_signal_arg);
     } else {
         stop_was_requested = 1;
-        StatementCancelHandler(postgres_signal_arg);
+        if (finishing == 0)
+            StatementCancelHandler(postgres_signal_arg);
     }
     errno = saved;
 }
@@ -157,11 +159,19 @@ void *WorkerProcess::memory() const {
 }
 
 void WorkerProcess::connect(Oid database) {
-    call([=] { BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0); });
+    call([=] {
+        BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+        SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
+    });
 }
 
 bool WorkerProcess::stop_requested() {
     return stop_was_requested != 0;
+}
+
+void WorkerProcess::finish() {
+    finishing = 1;
+    QueryCancelPending = false;
 }
 
 ActiveSnapshot::ActiveSnapshot() : exceptions_(std::uncaught_exceptions()) {

@@ -17,7 +17,7 @@ class Worker {
     struct Program {
         const char *entry; // the C function of this library that it runs
         const char *type;  // pg_stat_activity.backend_type
-        std::string name;  // pg_stat_activity.application_name
+        std::string name;  // its application_name
     };
 
     // Registers a worker with a copy of the arguments in shared memory, which both sides may read and write.
@@ -65,6 +65,10 @@ class WorkerProcess {
 
     // Whether somebody asked it to stop.
     static bool stop_requested();
+
+    // From here on the first request to stop is only noted: the worker is about to end, and has something to write
+    // down.
+    static void finish();
 
   private:
     dsm_segment *segment_ = nullptr;

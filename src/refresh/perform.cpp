@@ -130,14 +130,14 @@ int64_t run_refresh(const Facts &view, bool concurrent) {
 bool lock(const Job &job, Outcome &outcome, Facts &view) {
     const bool wait = job.conflict == core::Conflict::Wait;
     if (!lock_refresh(job.relid, wait)) {
-        outcome.message = "another session is refreshing it";
+        outcome.message = "another transaction is refreshing it";
         return false;
     }
     for (;;) {
         const core::Mode mode = *outcome.mode;
         const Oid relid = job.relid;
         if (!lock_view(relid, lock_of(mode), wait)) {
-            outcome.message = "another session has locked it";
+            outcome.message = "another transaction has locked it";
             return false;
         }
         view = facts(relid);

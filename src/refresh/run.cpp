@@ -93,8 +93,10 @@ Outcome run_alone(const Job &job, int (*stopped)()) {
         job,
         [](auto &&f) {
             auto failure = pg::transaction(f);
-            if (failure) // the time was for the refresh: its failure may still be logged
+            if (failure) { // neither the time that is over nor who ended it may keep it from being logged
                 pg::call([] { disable_timeout(STATEMENT_TIMEOUT, false); });
+                pg::WorkerProcess::finish();
+            }
             return failure;
         },
         stopped);

@@ -22,7 +22,7 @@ core::Conflict conflict_argument(FunctionCallInfo fcinfo, int index) {
     if (const auto conflict = core::parse_conflict(text))
         return *conflict;
     throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown value for on_conflict: \"" + text + "\"", {},
-                    "Say " + core::conflict_names() + ".");
+                    "The values are " + core::conflict_names() + ".");
 }
 
 std::vector<schema::View> installed(const std::vector<schema::View> &views) {
