@@ -41,11 +41,11 @@ OBJS = $(SOURCES:.cpp=.o)
 CONDITION_NAMES = build/condition_names.inc
 
 # Server regression tests (test/sql), run in this order in one database.
-REGRESS =
+REGRESS = refresh
 REGRESS_OPTS = --inputdir=test
 
 # Isolation tests (test/isolation/specs).
-ISOLATION =
+ISOLATION = refresh_readers refresh_callers
 ISOLATION_OPTS = --inputdir=test/isolation
 
 PG_CPPFLAGS = -Isrc -Ibuild
