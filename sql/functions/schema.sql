@@ -123,6 +123,12 @@ CREATE FUNCTION @extschema@.wc_view_query(view_name text, keys text DEFAULT NULL
 COMMENT ON FUNCTION @extschema@.wc_view_query(text, text) IS
     'The query of a materialized view over this site''s tables; with an SQL array expression as keys, the query restricted to them.';
 
+CREATE VIEW @extschema@.wc_objects AS
+SELECT kind, name, table_name, status, validated, reason, definition FROM @extschema@.wc_objects();
+COMMENT ON VIEW @extschema@.wc_objects IS
+    'Every managed object: installed, adopted, conflict, pending, outdated, disabled or not applicable, and why; as the function of the same name.';
+GRANT SELECT ON @extschema@.wc_objects TO PUBLIC;
+
 CREATE VIEW @extschema@.wc_column_mapping AS
 SELECT table_name, canonical, expression, source, present FROM @extschema@.wc_resolve_columns();
 COMMENT ON VIEW @extschema@.wc_column_mapping IS

@@ -96,7 +96,7 @@ class IndexBuilder {
         if (columns.empty()) {
             if (index_.keys.empty())
                 throw AbsentColumn{key.column};
-            leave_out(key.column, "absent");
+            leave_out(key.column, absence(key.column));
         }
         for (const SiteColumn *column : columns)
             if (used_.insert(column->name).second) {
@@ -108,7 +108,7 @@ class IndexBuilder {
     void add_include(const std::string &canonical) {
         const auto columns = index_columns(site_, index_.table, canonical);
         if (columns.empty())
-            leave_out(canonical, "absent");
+            leave_out(canonical, absence(canonical));
         for (const SiteColumn *column : columns) {
             if (used_.count(column->name) > 0)
                 continue;
@@ -127,6 +127,11 @@ class IndexBuilder {
     }
 
   private:
+    [[nodiscard]] std::string absence(const std::string &canonical) const {
+        const bool mapped = site_.resolve(index_.table, canonical).kind == Resolution::Kind::expression;
+        return mapped ? "mapped to an expression" : "absent";
+    }
+
     void leave_out(const std::string &canonical, const std::string &why) {
         index_.note += (index_.note.empty() ? "left out: " : ", ") + canonical + " (" + why + ")";
     }
@@ -170,7 +175,9 @@ template <typename F> void resolve_object(const Site &site, Definition &object, 
     try {
         step();
     } catch (const AbsentColumn &absent) {
-        object.not_applicable = "column " + absent.column + " of table " + object.table + " is absent";
+        const bool mapped = site.resolve(object.table, absent.column).kind == Resolution::Kind::expression;
+        object.not_applicable = "column " + absent.column + " of table " + object.table +
+                                (mapped ? " is mapped to an expression" : " is absent");
     }
 }
 

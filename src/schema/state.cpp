@@ -158,7 +158,9 @@ std::map<std::string, Remembered> registry(pg::Spi &spi, const Site &site) {
 void judge_present(State &state, bool same) {
     if (state.remembered.made) {
         state.status = same ? Status::installed : Status::outdated;
-        state.reason = same ? state.wanted.note : state.remembered.reason.value_or("");
+        state.reason = same && state.populated ? state.wanted.note : state.remembered.reason.value_or("");
+        if (same && !state.populated && state.reason.empty())
+            state.reason = "not filled: run wc_install() or wc_refresh()";
         if (!same && state.reason.empty())
             state.reason = "made from another definition: wc_install() rebuilds it";
     } else {
