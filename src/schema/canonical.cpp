@@ -41,6 +41,11 @@ std::string converted(const std::string &expression, const std::string &base_typ
     return "(" + expression + ")::" + canonical_type;
 }
 
+void require_table(const Site &site, const std::string &table) {
+    if (site.table(table) == nullptr)
+        throw pg::Error(ERRCODE_UNDEFINED_TABLE, "table " + site.qualified(table) + " does not exist");
+}
+
 } // namespace
 
 std::string canonical_expression(const Site &site, const std::string &table, const std::string &canonical,
@@ -82,8 +87,7 @@ std::string canonical_expression(const Site &site, const std::string &table, con
 
 std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
                         std::set<std::string> *base_tables) {
-    if (site.table(table) == nullptr)
-        throw pg::Error(ERRCODE_UNDEFINED_TABLE, "table " + site.qualified(table) + " does not exist");
+    require_table(site, table);
     if (base_tables != nullptr)
         base_tables->insert(table);
     std::string from = site.qualified(table) + " AS " + pg::quote_name(table);
@@ -121,6 +125,7 @@ std::string expand_view(const Site &site, const std::string &definition, const s
             return keys.empty() ? std::string()
                                 : "AND " + std::string(core::trim(body.substr(5))) + " = ANY (" + keys + ")";
         const core::TableReference reference = core::parse_table_reference(body);
+        require_table(site, reference.table);
         std::string columns;
         std::set<std::string> lookups;
         for (const auto &column : reference.columns) {
