@@ -41,8 +41,8 @@ OBJS = $(SOURCES:.cpp=.o)
 CONDITION_NAMES = build/condition_names.inc
 
 # Server regression tests (test/sql), run in this order in one database.
-REGRESS = refresh
-REGRESS_OPTS = --inputdir=test
+REGRESS = wall refresh
+REGRESS_OPTS = --inputdir=test --dlpath=test/modules/wall
 
 # Isolation tests (test/isolation/specs).
 ISOLATION = refresh_readers refresh_callers
@@ -56,7 +56,10 @@ ifeq ($(SANITIZE),ON)
 PG_CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SHLIB_LINK += -lasan -lubsan
 endif
-EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES)
+EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES) $(WALL) $(WALL:whitecross_wall.so=wall.o) $(WALL:whitecross_wall.so=wall.d)
+
+# What the tests of src/pg load (test/sql/wall.sql): built with those objects, found by pg_regress where it is, never installed.
+WALL = test/modules/wall/whitecross_wall.so
 
 # Targets that do without the server's make rules: they must work, or say what is missing, where nothing is installed yet.
 PLAIN_TARGETS = help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind \
@@ -78,7 +81,7 @@ include $(PGXS)
 
 # Objects built for another server version, or with other flags, are not used again.
 BUILT_FOR := $(shell $(PG_CONFIG) --version) $(filter-out -I% -isystem /%,$(CXXFLAGS) $(CPPFLAGS))
-$(OBJS): build/objects-of | $(CONDITION_NAMES)
+$(OBJS) test/modules/wall/wall.o: build/objects-of | $(CONDITION_NAMES)
 build/objects-of: FORCE
 	@mkdir -p build; printf '%s\n' '$(BUILT_FOR)' | cmp -s - $@ || printf '%s\n' '$(BUILT_FOR)' > $@
 
@@ -93,8 +96,13 @@ $(SCRIPT): $(SQL_PARTS) Makefile
 	   for part in $(SQL_PARTS); do printf '\n-- %s\n\n' "$$part"; cat "$$part" || exit 1; done; } > $@.new
 	mv $@.new $@
 
--include $(OBJS:.o=.d)
-.PHONY: FORCE
+wall: $(WALL)
+installcheck: $(WALL)
+$(WALL): test/modules/wall/wall.o $(filter src/pg/%,$(OBJS))
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
+
+-include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d)
+.PHONY: FORCE wall
 endif
 
 help: ## this list

@@ -7,6 +7,8 @@ namespace wc::pg {
 
 namespace {
 
+MemoryContext reports = nullptr;
+
 struct Condition {
     int sqlstate;
     const char *name;
@@ -32,10 +34,12 @@ char *copy_text(const std::string &text) {
 } // namespace
 
 MemoryContext error_memory() {
-    static MemoryContext context = nullptr;
-    if (context == nullptr)
-        context = AllocSetContextCreate(TopMemoryContext, "whitecross errors", ALLOCSET_SMALL_SIZES);
-    return context;
+    return reports;
+}
+
+void reserve_error_memory() {
+    if (reports == nullptr) // as the server keeps room for its own reports
+        reports = AllocSetContextCreate(TopMemoryContext, "whitecross errors", 8 * 1024, 8 * 1024, 8 * 1024);
 }
 
 Error::Held::~Held() {
@@ -43,14 +47,14 @@ Error::Held::~Held() {
         FreeErrorData(data);
 }
 
-Error::Error(ErrorData *captured) : held_(std::make_shared<Held>(captured)) {}
+Error::Error(ErrorData *captured) : held_(std::make_shared<Held>(captured, true)) {}
 
 Error::Error(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint) {
     auto *data = static_cast<ErrorData *>(
         MemoryContextAllocExtended(error_memory(), sizeof(ErrorData), MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO));
     if (data == nullptr)
         throw std::bad_alloc();
-    held_ = std::make_shared<Held>(data);
+    held_ = std::make_shared<Held>(data, false);
     data->elevel = ERROR;
     data->sqlerrcode = sqlstate;
     data->message = copy_text(message);
@@ -72,6 +76,7 @@ bool Error::ends_statement() const noexcept {
 
 Raise Error::release() noexcept {
     Raise raise;
+    raise.captured = held_->captured;
     raise.data = std::exchange(held_->data, nullptr);
     return raise;
 }
@@ -84,9 +89,12 @@ void raise(const Raise &what) {
     if (previous != nullptr)
         FreeErrorData(previous);
     previous = what.data;
-    if (what.data->output_to_server || what.data->output_to_client)
-        ReThrowError(what.data); // the server's own report: unchanged
-    ThrowErrorData(what.data);   // a report of ours: the server adds where it should go
+    if (what.captured) {
+        InterruptHoldoffCount = 0; // as when an error is raised for the first time
+        QueryCancelHoldoffCount = 0;
+        ReThrowError(what.data);
+    }
+    ThrowErrorData(what.data); // a report of ours: the server adds its context, and where it should go
     pg_unreachable();
 }
 

@@ -8,7 +8,8 @@ namespace wc::pg {
 
 // What an entry guard raises once every C++ object is gone. Trivial on purpose: ereport jumps over it.
 struct Raise {
-    ErrorData *data = nullptr; // a report to raise as it is; null: the two fields below
+    ErrorData *data = nullptr; // a report to raise; null: the two fields at the end
+    bool captured = false;     // the report is the server's own, complete with its context
     int sqlstate = 0;
     char message[160] = {};
 };
@@ -35,7 +36,8 @@ class Error : public std::exception {
   private:
     struct Held {
         ErrorData *data;
-        explicit Held(ErrorData *d) : data(d) {}
+        bool captured;
+        Held(ErrorData *d, bool c) : data(d), captured(c) {}
         Held(const Held &) = delete;
         Held &operator=(const Held &) = delete;
         ~Held();
@@ -45,6 +47,10 @@ class Error : public std::exception {
 
 // Where captured reports live: survives every (sub)transaction's end.
 MemoryContext error_memory();
+
+// Makes it, with room for an ordinary report even when memory has run out. Called once, first thing in _PG_init: later,
+// it could fail itself, where only an exception may.
+void reserve_error_memory();
 
 // Raises what an entry guard caught. Call it with no C++ object alive in the frame.
 [[noreturn]] void raise(const Raise &what);

@@ -22,7 +22,16 @@ namespace wc::pg {
 
 namespace {
 
-// The two halves below are plain server code: call them inside a guard.
+// What follows is plain server code: call it inside a guard.
+
+// One SELECT with one target and no other clause.
+bool only_a_target(const SelectStmt *select) {
+    return select->op == SETOP_NONE && list_length(select->targetList) == 1 && select->distinctClause == NIL &&
+           select->intoClause == nullptr && select->fromClause == NIL && select->whereClause == nullptr &&
+           select->groupClause == NIL && select->havingClause == nullptr && select->windowClause == NIL &&
+           select->valuesLists == NIL && select->sortClause == NIL && select->limitOffset == nullptr &&
+           select->limitCount == nullptr && select->lockingClause == NIL && select->withClause == nullptr;
+}
 
 Node *analyse(Oid relid, const char *expression, bool predicate) {
     ::Relation relation = relation_open(relid, AccessShareLock);
@@ -30,7 +39,9 @@ Node *analyse(Oid relid, const char *expression, bool predicate) {
     ParseNamespaceItem *item = addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     List *raw = raw_parser(expression, RAW_PARSE_PLPGSQL_EXPR);
-    auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
+    const auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
+    if (!only_a_target(select)) // the grammar takes whatever may follow SELECT, nothing included
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not a single expression")));
     Node *value = linitial_node(ResTarget, select->targetList)->val;
     Node *analysed;
     if (predicate) {
@@ -64,21 +75,17 @@ bool find_foreign(Node *node, void *found) {
     return expression_tree_walker(node, compat::walker(find_foreign), found);
 }
 
-// One SELECT with one target and no other clause.
+// The text is one expression, put after SELECT.
 bool only_a_target(const char *text) {
     List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
-    if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
-        return false;
-    auto *select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
-    return select->op == SETOP_NONE && list_length(select->targetList) == 1 && select->distinctClause == NIL &&
-           select->intoClause == nullptr && select->fromClause == NIL && select->whereClause == nullptr &&
-           select->groupClause == NIL && select->havingClause == nullptr && select->windowClause == NIL &&
-           select->valuesLists == NIL && select->sortClause == NIL && select->limitOffset == nullptr &&
-           select->limitCount == nullptr && select->lockingClause == NIL && select->withClause == nullptr;
+    return list_length(raw) == 1 && IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt) &&
+           only_a_target(castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt));
 }
 
 Query *analyse_select(const char *text) {
     List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
+    if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not a single SELECT")));
     return parse_analyze_fixedparams(linitial_node(RawStmt, raw), text, nullptr, 0, nullptr);
 }
 

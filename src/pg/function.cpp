@@ -3,6 +3,8 @@
 
 namespace wc::pg {
 
+MemoryContext ResultMemory::current_ = nullptr;
+
 Text text_argument(FunctionCallInfo fcinfo, int index) {
     if (PG_ARGISNULL(index))
         return {};
@@ -37,7 +39,13 @@ Datum return_text(FunctionCallInfo fcinfo, const Text &value) {
     if (!value)
         return return_null(fcinfo);
     const char *characters = value->c_str();
-    return call([=] { return CStringGetTextDatum(characters); });
+    MemoryContext const memory = ResultMemory::current();
+    return call([=] {
+        MemoryContext const caller = MemoryContextSwitchTo(memory);
+        const Datum datum = CStringGetTextDatum(characters);
+        MemoryContextSwitchTo(caller);
+        return datum;
+    });
 }
 
 ResultSet::ResultSet(FunctionCallInfo fcinfo) : fcinfo_(fcinfo) {

@@ -17,7 +17,8 @@ std::optional<bool> bool_argument(FunctionCallInfo fcinfo, int index);
 // A text argument that must be given. Throws 22004 with the argument's name.
 std::string required_text(FunctionCallInfo fcinfo, int index, const char *argument);
 
-// A text datum, or NULL (fcinfo->isnull).
+// A text datum, or NULL (fcinfo->isnull). It is in the memory that the function was called with, whatever connections
+// (Spi) have made current since, and take away when they close.
 Datum return_text(FunctionCallInfo fcinfo, const Text &value);
 
 // SQL's NULL, for functions that return nothing of interest.

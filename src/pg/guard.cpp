@@ -1,20 +1,54 @@
 // The out-of-line half of the guards.
 #include "pg/guard.hpp"
 
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+
 namespace wc::pg {
 
-void throw_captured(MemoryContext restore) {
+namespace {
+
+// Copies the current report; null where there is no memory for it. That is an error of the server's too, and the caller
+// has C++ objects that it must not jump over: so it ends here.
+ErrorData *copy_report() {
+    sigjmp_buf *const outer = PG_exception_stack;
+    sigjmp_buf here;
+    if (sigsetjmp(here, 0) != 0) {
+        PG_exception_stack = outer;
+        return nullptr;
+    }
+    PG_exception_stack = &here;
     MemoryContextSwitchTo(error_memory());
-    ErrorData *report = CopyErrorData();
+    ErrorData *const report = CopyErrorData();
+    PG_exception_stack = outer;
+    return report;
+}
+
+// Into a buffer of fixed size, without half a character at the end.
+void copy_text(Raise &raise, const char *text) {
+    const auto length = static_cast<int>(strlen(text));
+    const auto room = static_cast<int>(sizeof(raise.message) - 1);
+    strlcpy(raise.message, text, pg_mbcliplen(text, length, room) + 1);
+}
+
+} // namespace
+
+void throw_captured(const Frame &outer) {
+    outer.leave();
+    InterruptHoldoffCount = outer.interrupt_holdoff;
+    QueryCancelHoldoffCount = outer.cancel_holdoff;
+    ErrorData *report = copy_report();
     FlushErrorState();
+    MemoryContextSwitchTo(outer.memory);
+    if (report == nullptr)
+        throw std::bad_alloc();
     report->cursorpos = 0; // a place in a text of ours, not in the client's statement
-    MemoryContextSwitchTo(restore);
     throw Error(report);
 }
 
 Raise current_exception_as_raise() noexcept {
     Raise raise;
-    const char *text = "unknown C++ exception";
     raise.sqlstate = ERRCODE_INTERNAL_ERROR;
     try {
         throw;
@@ -22,17 +56,13 @@ Raise current_exception_as_raise() noexcept {
         return error.release();
     } catch (const std::bad_alloc &) {
         raise.sqlstate = ERRCODE_OUT_OF_MEMORY;
-        text = "out of memory";
-        strlcpy(raise.message, text, sizeof(raise.message));
-        return raise;
+        copy_text(raise, "out of memory");
     } catch (const std::exception &exception) {
-        text = exception.what();
-        strlcpy(raise.message, text, sizeof(raise.message)); // the text dies with the exception: copied here
-        return raise;
+        copy_text(raise, exception.what()); // the text dies with the exception
     } catch (...) {
-        strlcpy(raise.message, text, sizeof(raise.message));
-        return raise;
+        copy_text(raise, "unknown C++ exception");
     }
+    return raise;
 }
 
 } // namespace wc::pg

@@ -8,36 +8,49 @@
 
 namespace wc::pg {
 
-// Takes the server's current error report as an Error; clears the server's error state.
-[[noreturn]] void throw_captured(MemoryContext restore);
+// What an error in the server changes, as it was when a call guard was entered.
+struct Frame {
+    sigjmp_buf *stack = PG_exception_stack;
+    ErrorContextCallback *callbacks = error_context_stack;
+    MemoryContext memory = CurrentMemoryContext;
+    uint32 interrupt_holdoff = InterruptHoldoffCount; // raising an error sets both to 0: what C++ code holds off
+    uint32 cancel_holdoff = QueryCancelHoldoffCount;  // has to stay held off when the error is caught
+    void leave() const {
+        PG_exception_stack = stack;
+        error_context_stack = callbacks;
+    }
+};
+
+// Takes the server's current error report as an Error; clears the server's error state. Throws std::bad_alloc where
+// there is no memory for the report.
+[[noreturn]] void throw_captured(const Frame &outer);
 
 // Runs f, server code that can ereport. Returns what f returns. About 40 ns: guard a batch, not a tuple.
-// Throws Error with the whole report.
+// Throws Error with the whole report, and lets a C++ exception of f's pass.
 template <typename F> auto call(F &&f) {
     using Result = std::invoke_result_t<F>;
     static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>,
                   "server code returns plain values: longjmp runs no destructor");
-    sigjmp_buf *const saved_stack = PG_exception_stack;
-    ErrorContextCallback *const saved_callbacks = error_context_stack;
-    MemoryContext const saved_memory = CurrentMemoryContext;
+    const Frame outer;
     sigjmp_buf here;
     if (sigsetjmp(here, 0) == 0) {
         PG_exception_stack = &here;
-        if constexpr (std::is_void_v<Result>) {
-            f();
-            PG_exception_stack = saved_stack;
-            error_context_stack = saved_callbacks;
-            return;
-        } else {
-            Result result = f();
-            PG_exception_stack = saved_stack;
-            error_context_stack = saved_callbacks;
-            return result;
+        try {
+            if constexpr (std::is_void_v<Result>) {
+                f();
+                outer.leave();
+                return;
+            } else {
+                Result result = f();
+                outer.leave();
+                return result;
+            }
+        } catch (...) {
+            outer.leave(); // or the server's next error would jump into this frame, which is gone by then
+            throw;
         }
     }
-    PG_exception_stack = saved_stack;
-    error_context_stack = saved_callbacks;
-    throw_captured(saved_memory);
+    throw_captured(outer);
 }
 
 // Turns any exception in flight into something trivial that can be raised later. Call it in a catch block.
@@ -54,6 +67,21 @@ template <typename F> auto entry(F &&f) -> std::invoke_result_t<F> {
     }
     raise(caught);
 }
+
+// The memory that an SQL function is called with, in which its result has to be. Functions call each other through SQL:
+// the innermost one's counts.
+class ResultMemory {
+  public:
+    ResultMemory() : outer_(std::exchange(current_, CurrentMemoryContext)) {}
+    ResultMemory(const ResultMemory &) = delete;
+    ResultMemory &operator=(const ResultMemory &) = delete;
+    ~ResultMemory() { current_ = outer_; }
+    static MemoryContext current() { return current_; }
+
+  private:
+    static MemoryContext current_;
+    MemoryContext outer_;
+};
 
 // Lets a cancel, a timeout or a shutdown interrupt a C++ loop. Throws Error.
 inline void check_for_interrupts() {
@@ -74,7 +102,10 @@ inline void check_for_interrupts() {
         return &record;                                                                                                \
     }                                                                                                                  \
     Datum name(PG_FUNCTION_ARGS) {                                                                                     \
-        return wc::pg::entry([fcinfo] { return name##_body(fcinfo); });                                                \
+        return wc::pg::entry([fcinfo] {                                                                                \
+            const wc::pg::ResultMemory memory;                                                                         \
+            return name##_body(fcinfo);                                                                                \
+        });                                                                                                            \
     }                                                                                                                  \
     }                                                                                                                  \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -16,6 +16,8 @@ template <typename F> std::optional<Error> attempt(F &&f) {
     std::exception_ptr foreign;
     try {
         f();
+        MemoryContextSwitchTo(memory);
+        call([] { ReleaseCurrentSubTransaction(); }); // can fail too: then it is rolled back
     } catch (const Error &error) {
         failure = error;
     } catch (...) {
@@ -24,8 +26,6 @@ template <typename F> std::optional<Error> attempt(F &&f) {
     MemoryContextSwitchTo(memory);
     if (failure || foreign)
         call([] { RollbackAndReleaseCurrentSubTransaction(); });
-    else
-        call([] { ReleaseCurrentSubTransaction(); });
     MemoryContextSwitchTo(memory);
     CurrentResourceOwner = owner;
     if (foreign)

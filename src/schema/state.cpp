@@ -4,6 +4,7 @@
 #include "pg/expression.hpp"
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
+#include "pg/transaction.hpp"
 
 namespace wc::schema {
 
@@ -115,15 +116,12 @@ std::map<std::pair<std::string, std::string>, PresentConstraint> present_constra
     return all;
 }
 
-// Two definitions that only the server can compare; one that can't be analysed here is another one.
+// Two definitions that only the server can compare; one that can't be analysed here is another one. In a
+// subtransaction: what fails leaves the relation open.
 bool same(Oid relation, const std::string &ours, const std::string &stored, bool predicate) {
-    try {
-        return pg::same_expression(relation, ours, stored, predicate);
-    } catch (const pg::Error &error) {
-        if (error.ends_statement())
-            throw;
-        return false;
-    }
+    bool result = false;
+    const auto failure = pg::attempt([&] { result = pg::same_expression(relation, ours, stored, predicate); });
+    return result && !failure;
 }
 
 bool same_index(const Definition &wanted, const Present &present) {
