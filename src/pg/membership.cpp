@@ -66,11 +66,6 @@ int scan_links(Oid class_id, Oid object, Oid extension, bool remove) {
 
 } // namespace
 
-bool is_linked(Oid class_id, Oid object) {
-    const Oid extension = extension_oid();
-    return call([=] { return scan_links(class_id, object, extension, false); }) > 0;
-}
-
 void link(Oid class_id, Oid object) {
     const Oid extension = extension_oid();
     call([=] {

@@ -28,8 +28,7 @@ class NotMembers {
     bool saved_;
 };
 
-// Whether DROP EXTENSION removes the object; makes it so; takes that back.
-bool is_linked(Oid class_id, Oid object);
+// Makes DROP EXTENSION remove the object; takes that back.
 void link(Oid class_id, Oid object);
 void unlink(Oid class_id, Oid object);
 

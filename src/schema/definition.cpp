@@ -200,37 +200,46 @@ void add_constraints(pg::Spi &spi, const Site &site, std::vector<Definition> &ou
     }
 }
 
-std::vector<std::string> index_array(pg::Spi &spi, const Site &site, const std::string &column,
-                                     const std::string &name) {
-    std::vector<std::string> elements;
-    for (auto &row :
-         spi.query("SELECT u.e FROM " + site.extension_schema() + ".wc_index_definition AS d, pg_catalog.unnest(d." +
-                       column + ") WITH ORDINALITY AS u(e, n) WHERE d.name = $1 ORDER BY u.n",
-                   {name})
-             .rows)
-        elements.push_back(*row[0]);
-    return elements;
+// The arrays of index definitions, element by element.
+struct IndexParts {
+    std::vector<std::string> keys;
+    std::vector<std::string> include;
+    std::vector<std::string> predicate;
+};
+
+std::map<std::string, IndexParts> index_parts(pg::Spi &spi, const Site &site) {
+    std::map<std::string, IndexParts> all;
+    for (auto &row : spi.query("SELECT d.name, a.part, u.e FROM " + site.extension_schema() +
+                               ".wc_index_definition AS d"
+                               "  CROSS JOIN LATERAL (VALUES ('key', d.key_columns), ('include', d.include_columns),"
+                               "                             ('predicate', d.predicate)) AS a(part, elements)"
+                               "  CROSS JOIN LATERAL pg_catalog.unnest(a.elements) WITH ORDINALITY AS u(e, n)"
+                               " ORDER BY d.name, a.part, u.n")
+                         .rows) {
+        IndexParts &parts = all[*row[0]];
+        auto &elements = row[1] == "key" ? parts.keys : row[1] == "include" ? parts.include : parts.predicate;
+        elements.push_back(*row[2]);
+    }
+    return all;
 }
 
-void add_indexes(pg::Spi &spi, const Site &site, const std::string &kind, std::vector<Definition> &out) {
-    for (auto &row : spi.query("SELECT name, table_name, is_unique, nulls_not_distinct, comment FROM " +
-                                   site.extension_schema() + ".wc_index_definition WHERE kind = $1 ORDER BY position",
-                               {kind})
+void add_indexes(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
+    const auto parts_of = index_parts(spi, site);
+    for (auto &row : spi.query("SELECT kind, name, table_name, is_unique, nulls_not_distinct, comment FROM " +
+                               site.extension_schema() + ".wc_index_definition ORDER BY position")
                          .rows) {
         Definition object;
-        object.kind = kind;
-        object.name = *row[0];
-        object.table = *row[1];
-        object.unique = *row[2] == "t";
-        object.nulls_not_distinct = *row[3] == "t";
-        object.comment = *row[4];
-        const auto keys = index_array(spi, site, "key_columns", object.name);
-        const auto include = index_array(spi, site, "include_columns", object.name);
-        const auto predicate = index_array(spi, site, "predicate", object.name);
-        const bool of_view = kind == "view index";
+        object.kind = *row[0];
+        object.name = *row[1];
+        object.table = *row[2];
+        object.unique = *row[3] == "t";
+        object.nulls_not_distinct = *row[4] == "t";
+        object.comment = *row[5];
+        const IndexParts &parts = parts_of.at(object.name);
+        const bool of_view = object.kind == "view index";
         const auto build = [&] {
             IndexBuilder builder(site, object);
-            for (const auto &key : keys) {
+            for (const auto &key : parts.keys) {
                 if (!of_view) {
                     builder.add_key(key);
                     continue;
@@ -238,9 +247,9 @@ void add_indexes(pg::Spi &spi, const Site &site, const std::string &kind, std::v
                 const core::KeyReference reference = core::parse_key_reference(key);
                 object.keys.push_back({reference.column, reference.descending});
             }
-            for (const auto &column : include)
+            for (const auto &column : parts.include)
                 builder.add_include(column);
-            for (const auto &term : predicate) {
+            for (const auto &term : parts.predicate) {
                 const std::string expanded = core::expand(term, [&](std::string_view body) {
                     if (!of_view)
                         return column_term(site, object.table, body);
@@ -305,11 +314,14 @@ const std::vector<std::string> &kinds() {
 std::vector<Definition> definitions(pg::Spi &spi, const Site &site) {
     std::vector<Definition> all;
     add_constraints(spi, site, all);
-    add_indexes(spi, site, "covering index", all);
-    add_indexes(spi, site, "partial index", all);
-    add_indexes(spi, site, "composite index", all);
+    add_indexes(spi, site, all);
     add_views(spi, site, all);
-    add_indexes(spi, site, "view index", all);
+    // In the order of installation; within a kind, as they were added.
+    const auto rank = [](const Definition &object) {
+        return std::find(kinds().begin(), kinds().end(), object.kind) - kinds().begin();
+    };
+    std::stable_sort(all.begin(), all.end(),
+                     [&](const Definition &a, const Definition &b) { return rank(a) < rank(b); });
     return all;
 }
 

@@ -152,6 +152,18 @@ std::map<std::string, Remembered> registry(pg::Spi &spi, const Site &site) {
     return all;
 }
 
+// Class and OID of what DROP EXTENSION removes without owning it.
+std::set<std::pair<Oid, Oid>> linked_objects(pg::Spi &spi) {
+    std::set<std::pair<Oid, Oid>> all;
+    for (auto &row : spi.query("SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
+                               "  JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid"
+                               " WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+                               "   AND d.deptype = 'x' AND e.extname = 'whitecross'")
+                         .rows)
+        all.emplace(oid_of(row[0]), oid_of(row[1]));
+    return all;
+}
+
 // Decides the status of an object that is there. same: whether it is what is wanted.
 void judge_present(State &state, bool same) {
     if (state.remembered.made) {
@@ -239,6 +251,7 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
     const auto relations = present_relations(spi, site);
     const auto constraints = present_constraints(spi, site);
     const auto remembered = registry(spi, site);
+    const auto linked = linked_objects(spi);
     std::vector<State> states;
     for (auto &definition : definitions(spi, site)) {
         State &state = states.emplace_back();
@@ -271,7 +284,7 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
             state.class_id = RelationRelationId;
         }
         if (state.exists())
-            state.linked = pg::is_linked(state.class_id, state.oid);
+            state.linked = linked.count({state.class_id, state.oid}) > 0;
 
         if (!wanted.not_applicable.empty() && !state.ours()) {
             state.status = Status::not_applicable;
