@@ -34,6 +34,9 @@ BEGIN
      FROM unnest(ARRAY['07:29', '07:30', '07:50', '08:00']) AS t;
   PERFORM rules.medicated('given early', ARRAY['08:20']), rules.log('given early', '2024-05-15 07:55');
   PERFORM rules.medicated('given late', ARRAY['07:40']), rules.log('given late', '2024-05-15 08:00');
+  PERFORM rules.medicated('given early, long ago', ARRAY['07:40']), rules.log('given early, long ago', '2024-05-15 07:15');
+  PERFORM rules.medicated('given by a clock ahead', ARRAY['07:40']), rules.log('given by a clock ahead', '2024-05-15 08:10'),
+          rules.medicated('given too late', ARRAY['07:40']), rules.log('given too late', '2024-05-15 08:11');
   PERFORM rules.medicated(lower(s), ARRAY['08:00']), rules.log(lower(s), '2024-05-15 07:50', s) FROM unnest(ARRAY['MISSED', 'REFUSED', 'CANCELLED']) AS s;
   PERFORM rules.medicated('log deleted', ARRAY['08:00']), rules.log('log deleted', '2024-05-15 07:50', 'ADMINISTERED', '{"deletedAt": "2024-05-15"}');
   PERFORM rules.medicated('other drug given', ARRAY['08:00']),
@@ -87,6 +90,7 @@ SELECT rules.doses_are(k, due, next, format('due %s, next %s: %s', due, next, k)
                ('over, ends today', false, NULL), ('over, ends tomorrow', false, '2024-05-16 07:00'), ('tonight, ends today', false, '2024-05-15 20:00'),
                ('given 07:29', true, '2024-05-15 14:00'), ('given 07:30', false, '2024-05-15 14:00'), ('given 07:50', false, '2024-05-15 14:00'),
                ('given 08:00', false, '2024-05-15 14:00'), ('given early', false, '2024-05-16 08:20'), ('given late', false, '2024-05-16 07:40'),
+               ('given early, long ago', false, '2024-05-16 07:40'), ('given by a clock ahead', false, '2024-05-16 07:40'), ('given too late', true, '2024-05-16 07:40'),
                ('missed', true, '2024-05-16 08:00'), ('refused', true, '2024-05-16 08:00'), ('cancelled', true, '2024-05-16 08:00'),
                ('log deleted', true, '2024-05-16 08:00'), ('other drug given', true, '2024-05-16 08:00'),
                ('pending 07:29', false, NULL), ('pending 07:30', true, NULL), ('pending 08:00', true, NULL), ('pending 08:30', true, '2024-05-15 08:30'),
