@@ -6,6 +6,13 @@ BEGIN
     IF NOT coalesce(nullif(pg_catalog.current_setting('whitecross.install_on_create', true), ''), 'on')::pg_catalog.bool THEN
         RAISE NOTICE 'managed objects are not installed yet'
             USING HINT = 'Run SELECT * FROM @extschema@.wc_install() at a quiet time.';
+        -- The time zone of this session is the site's, also after a restore by another one. Without base tables this may
+        -- be a restore itself, which brings the row along.
+        INSERT INTO @extschema@.wc_site_setting (name, value)
+        SELECT d.name, d.value FROM @extschema@.wc_default_setting AS d
+         WHERE d.name = 'timezone'
+           AND EXISTS (SELECT FROM pg_catalog.pg_tables AS t JOIN @extschema@.wc_default_column AS c ON c.table_name = t.tablename
+                        WHERE t.schemaname = 'public');
         RETURN;
     END IF;
     SELECT count(*) INTO unfinished FROM @extschema@.wc_install() WHERE action IN ('pending', 'conflict');

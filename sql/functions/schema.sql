@@ -62,6 +62,21 @@ CREATE FUNCTION @extschema@.wc_object_links()
 COMMENT ON FUNCTION @extschema@.wc_object_links() IS
     'For each object that wc_install() made: whether DROP EXTENSION removes it. wc_install() restores a link that is lost.';
 
+CREATE FUNCTION @extschema@.wc_restore_links() RETURNS event_trigger
+    LANGUAGE c SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'wc_restore_links';
+COMMENT ON FUNCTION @extschema@.wc_restore_links() IS
+    'Internal: before the extension is dropped, managed objects whose links are lost are linked again, so that they go with it.';
+REVOKE EXECUTE ON FUNCTION @extschema@.wc_restore_links() FROM PUBLIC;
+
+-- On the command's start, while the registry is still there. A dump carries no links of constraints.
+CREATE EVENT TRIGGER whitecross_restore_links ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+    EXECUTE FUNCTION @extschema@.wc_restore_links();
+ALTER EVENT TRIGGER whitecross_restore_links ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER whitecross_restore_links IS 'DROP EXTENSION whitecross removes managed objects whose links were lost, too.';
+
 CREATE FUNCTION @extschema@.wc_validate()
     RETURNS TABLE (constraint_name text, table_name text, violations bigint, validated boolean)
     LANGUAGE c VOLATILE SECURITY DEFINER PARALLEL UNSAFE

@@ -95,6 +95,11 @@ Text Spi::value(const std::string &sql, const std::vector<Text> &parameters) {
 
 std::string quote_name(const std::string &name) {
     const char *text = name.c_str();
+    // Statements are compared with what they were: the session's quote_all_identifiers must not change them.
+    const struct Unquoted {
+        bool saved = std::exchange(quote_all_identifiers, false);
+        ~Unquoted() { quote_all_identifiers = saved; }
+    } unquoted;
     return call([=] { return quote_identifier(text); });
 }
 

@@ -1,4 +1,5 @@
 // wc_install(): making what is missing.
+#include "schema/locks.hpp"
 #include "schema/operations.hpp"
 #include "schema/views.hpp"
 
@@ -23,14 +24,14 @@ bool to_make(const State &state) {
     return state.wanted.applicable() && (state.status == Status::pending || state.status == Status::outdated);
 }
 
-// The lock that a step needs on its table: ADD CONSTRAINT and DROP INDEX the strongest, CREATE INDEX one that lets
-// readers in.
+// The lock that a step needs on its table or view: ADD CONSTRAINT and what drops the strongest, CREATE INDEX one that
+// lets readers in.
 LOCKMODE needed_lock(const State &state) {
-    if (state.wanted.is_constraint())
-        return to_make(state) ? AccessExclusiveLock : state.validated ? NoLock : ShareUpdateExclusiveLock;
     if (!to_make(state))
-        return NoLock;
-    return state.exists() ? AccessExclusiveLock : ShareLock;
+        return state.wanted.is_constraint() && state.ours() && !state.validated ? ShareUpdateExclusiveLock : NoLock;
+    if (state.exists() || state.wanted.is_constraint())
+        return AccessExclusiveLock;
+    return state.wanted.is_view() ? NoLock : ShareLock;
 }
 
 class Installer {
@@ -40,7 +41,7 @@ class Installer {
     }
 
     std::vector<Action> run() {
-        one_at_a_time();
+        one_at_a_time(spi_, "wc_install()");
         take_locks();
         site_.emplace(spi_); // again, now that nothing can change any more
         states_ = inspect(spi_, *site_);
@@ -80,43 +81,21 @@ class Installer {
         remember(spi_, *site_, state, true, state.wanted.sql, {});
     }
 
-    void one_at_a_time() {
-        const auto failure = pg::attempt([&] {
-            spi_.query("LOCK TABLE " + pg::quote_name(pg::extension_schema()) +
-                       ".wc_registry IN SHARE ROW EXCLUSIVE MODE");
-        });
-        if (failure)
-            throw pg::Error(failure->sqlstate(), "cannot start wc_install(): " + failure_reason(*failure),
-                            "Another session is installing or retiring managed objects.",
-                            "Wait for it to commit, and try again.");
-    }
-
-    // Each table's strongest lock first, tables in name order: weaker locks taken earlier end in deadlocks with a
-    // running application. What can't be had makes the table's objects pending.
+    // Everything before the first change: a lock made stronger later ends in deadlocks with a running application.
+    // What can't be had makes the objects that need it pending.
     void take_locks() {
-        const Site site(spi_);
-        std::map<std::string, LOCKMODE> needs;
-        for (const State &state : inspect(spi_, site)) {
-            if (!wanted_kind(kind_, state.wanted) || state.wanted.kind == "view index")
+        lock_site_.emplace(spi_);
+        locks_.emplace(spi_, *lock_site_);
+        for (const State &state : inspect(spi_, *lock_site_)) {
+            if (!wanted_kind(kind_, state.wanted))
                 continue;
-            if (state.wanted.is_view()) {
-                if (to_make(state))
-                    for (const auto &table : state.wanted.base_tables)
-                        needs[table] = std::max(needs[table], LOCKMODE{AccessShareLock});
-            } else if (state.wanted.applicable()) {
-                needs[state.wanted.table] = std::max(needs[state.wanted.table], needed_lock(state));
-            }
+            locks_->want(state.wanted.table, needed_lock(state));
+            // One that isn't ours is compared with ours, which is made for that.
+            if (state.wanted.is_view() && (to_make(state) || state.status == Status::conflict))
+                for (const auto &table : state.wanted.base_tables)
+                    locks_->want(table, AccessShareLock);
         }
-        for (const auto &[name, mode] : needs) {
-            const SiteTable *table = site.table(name);
-            if (table == nullptr || mode == NoLock)
-                continue;
-            const Oid relid = table->relid;
-            if (auto failure = pg::attempt([&] { pg::call([=] { LockRelationOid(relid, mode); }); }))
-                unlocked_[name] = failure->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE
-                                      ? "no lock on table " + name + " within whitecross.lock_timeout"
-                                      : failure_reason(*failure);
-        }
+        locks_->take();
     }
 
     [[nodiscard]] bool any_table() const {
@@ -152,16 +131,11 @@ class Installer {
 
     void relink() {
         for (const auto &state : states_) {
-            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted) || state.wanted.kind == "view index")
-                continue; // an index of a view goes with its view
-            pg::link(state.class_id, state.oid);
+            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted))
+                continue;
+            link(state);
             actions_.push_back(action_of(state, "linked"));
         }
-    }
-
-    [[nodiscard]] const std::string *unlocked(const std::string &table) const {
-        const auto found = unlocked_.find(table);
-        return found == unlocked_.end() ? nullptr : &found->second;
     }
 
     // True where nothing is to be done about an object; says what must be said of it.
@@ -194,12 +168,14 @@ class Installer {
                 by_table[state.wanted.table].push_back(&state);
         }
         for (auto &[table, states] : by_table) {
-            if (const std::string *reason = unlocked(table)) {
-                for (State *state : states)
+            std::vector<State *> locked;
+            for (State *state : states)
+                if (const auto reason = locks_->missing(table, needed_lock(*state)))
                     refuse(*state, *reason);
-                continue;
-            }
-            constraints_of(table, states);
+                else
+                    locked.push_back(state);
+            if (!locked.empty())
+                constraints_of(table, locked);
         }
     }
 
@@ -233,7 +209,7 @@ class Installer {
                 if (rebuild)
                     spi_.query(alter + "DROP CONSTRAINT " + name);
                 spi_.query(state.wanted.sql);
-                finish_constraint(state);
+                finish_constraint(spi_, *site_, state);
                 made(state, rebuild ? "rebuilt" : "created");
             });
             if (failure)
@@ -247,18 +223,10 @@ class Installer {
                "') lists the keys";
     }
 
-    void finish_constraint(State &state) {
-        const Oid relid = site_->table(state.wanted.table)->relid;
-        state.oid = pg::find_constraint(relid, state.wanted.name);
-        pg::link(ConstraintRelationId, state.oid);
-        spi_.query("COMMENT ON CONSTRAINT " + pg::quote_name(state.wanted.name) + " ON " +
-                   site_->qualified(state.wanted.table) + " IS " + pg::quote_value(state.wanted.comment));
-    }
-
     void index(State &state) {
         if (settled(state))
             return;
-        if (const std::string *reason = unlocked(state.wanted.table)) {
+        if (const auto reason = locks_->missing(state.wanted.table, needed_lock(state))) {
             refuse(state, *reason);
             return;
         }
@@ -268,7 +236,7 @@ class Installer {
                 require_built_in(*site_, state.wanted.table, state.wanted.predicate);
             if (rebuild)
                 spi_.query("DROP INDEX " + site_->qualified(state.wanted.name));
-            make_index(spi_, *site_, state, true);
+            make_index(spi_, *site_, state);
             made(state, rebuild ? "rebuilt" : "created");
         });
         if (failure)
@@ -299,8 +267,10 @@ class Installer {
         }
         std::string reason = view_owner_problem(spi_, *site_, state);
         for (const auto &table : state.wanted.base_tables)
-            if (const std::string *locked = unlocked(table); locked != nullptr && reason.empty())
-                reason = *locked;
+            if (const auto unlocked = locks_->missing(table, AccessShareLock); unlocked && reason.empty())
+                reason = *unlocked;
+        if (const auto unlocked = locks_->missing(state.wanted.name, needed_lock(state)); unlocked && reason.empty())
+            reason = *unlocked;
         if (reason.empty() && state.exists())
             if (const std::string names = dependents(spi_, state.oid); !names.empty())
                 reason = "others depend on it: " + names;
@@ -319,7 +289,7 @@ class Installer {
             for (auto &index : states_)
                 if (index.wanted.kind == "view index" && index.wanted.table == state.wanted.name &&
                     !index.remembered.disabled) {
-                    make_index(spi_, *site_, index, false);
+                    make_index(spi_, *site_, index);
                     made(index, rebuild ? "rebuilt" : "created");
                 }
             restore_grants(spi_, *site_, state);
@@ -344,7 +314,8 @@ class Installer {
     pg::NotMembers not_members_;
     std::optional<Site> site_;
     std::vector<State> states_;
-    std::map<std::string, std::string> unlocked_; // table: why it has no lock
+    std::optional<Site> lock_site_; // as it was before the locks
+    std::optional<Locks> locks_;
     std::set<std::string> handled_;
     std::vector<Action> actions_;
 };

@@ -53,6 +53,13 @@ std::vector<Action> configure(pg::Spi &spi, const std::string &name, const pg::T
 std::vector<Action> map_column(pg::Spi &spi, const std::string &table, const std::string &canonical,
                                const pg::Text &expression);
 
+// Has DROP EXTENSION remove an object of ours, with what its table's partitions inherited of it.
+void link(const State &state);
+// What goes with a constraint that has just been made: its link and its comment.
+void finish_constraint(pg::Spi &spi, const Site &site, State &state);
+// Puts all lost links back. Called before what may drop the extension.
+void relink(pg::Spi &spi);
+
 // Throws 22023 with the list of kinds for a kind that there isn't.
 void require_kind(const std::string &kind);
 

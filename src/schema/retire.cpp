@@ -1,4 +1,5 @@
 // Taking managed objects away: wc_retire(), wc_suspend_views(), wc_disable().
+#include "schema/locks.hpp"
 #include "schema/operations.hpp"
 #include "schema/views.hpp"
 
@@ -20,7 +21,10 @@ std::string drop_statement(const Site &site, const State &state) {
 }
 
 // Drops an object of ours. Returns what happened: dropped, or kept with the reason.
-Action drop(pg::Spi &spi, const Site &site, const State &state, const std::string &reason, bool keep_grants) {
+Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &state, const std::string &reason,
+            bool keep_grants) {
+    if (const auto unlocked = locks.missing(state.wanted.table, AccessExclusiveLock))
+        return action_of(state, "kept", *unlocked);
     if (state.wanted.is_view())
         if (const std::string names = dependents(spi, state.oid); !names.empty())
             return action_of(state, "kept", "others depend on it: " + names);
@@ -34,12 +38,18 @@ Action drop(pg::Spi &spi, const Site &site, const State &state, const std::strin
     return action_of(state, "dropped");
 }
 
-std::vector<Action> drop_all(pg::Spi &spi, const std::function<bool(const Definition &)> &chosen,
+std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::function<bool(const Definition &)> &chosen,
                              const std::string &reason, bool keep_grants) {
     pg::SettingScope settings;
     settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
+    one_at_a_time(spi, function);
     const Site site(spi);
-    std::vector<State> states = inspect(spi, site);
+    Locks locks(spi, site);
+    for (const State &state : inspect(spi, site))
+        if (state.ours() && chosen(state.wanted))
+            locks.want(state.wanted.table, AccessExclusiveLock);
+    locks.take();
+    std::vector<State> states = inspect(spi, site); // again, now that nothing can change any more
     // Views before what the order of installation puts first; the indexes of a view go with it.
     std::stable_sort(states.begin(), states.end(),
                      [](const State &a, const State &b) { return a.wanted.is_view() > b.wanted.is_view(); });
@@ -55,7 +65,7 @@ std::vector<Action> drop_all(pg::Spi &spi, const std::function<bool(const Defini
                                            : action_of(state, "kept", "its view is kept"));
             continue;
         }
-        Action action = drop(spi, site, state, reason, keep_grants && state.wanted.is_view());
+        Action action = drop(spi, site, locks, state, reason, keep_grants && state.wanted.is_view());
         if (state.wanted.is_view())
             gone[state.wanted.name] = action.action == "dropped";
         actions.push_back(std::move(action));
@@ -69,7 +79,7 @@ std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind)
     if (kind)
         require_kind(*kind);
     return drop_all(
-        spi,
+        spi, "wc_retire()",
         [&](const Definition &object) {
             // An index can't outlive its view.
             return !kind || *kind == object.kind || (*kind == "materialized view" && object.kind == "view index");
@@ -79,7 +89,8 @@ std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind)
 
 std::vector<Action> suspend_views(pg::Spi &spi) {
     return drop_all(
-        spi, [](const Definition &object) { return object.is_view() || object.kind == "view index"; },
+        spi, "wc_suspend_views()",
+        [](const Definition &object) { return object.is_view() || object.kind == "view index"; },
         "suspended: wc_install() brings it back", true);
 }
 
@@ -97,7 +108,7 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
     std::vector<Action> actions;
     if (disabled && state.ours()) {
         actions = drop_all(
-            spi,
+            spi, "wc_disable()",
             [&](const Definition &object) {
                 return object.name == name || (state.wanted.is_view() && object.table == name);
             },

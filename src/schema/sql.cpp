@@ -2,7 +2,12 @@
 #include "schema/operations.hpp"
 
 #include "pg/function.hpp"
+#include "pg/membership.hpp"
 #include "pg/transaction.hpp"
+
+extern "C" {
+#include "commands/event_trigger.h"
+}
 
 using namespace wc;
 
@@ -80,9 +85,30 @@ WC_FUNCTION(wc_object_links) {
     const schema::Site site(spi);
     pg::ResultSet rows(fcinfo);
     for (const auto &state : schema::inspect(spi, site))
-        if (state.ours() && state.wanted.kind != "view index") // those go with their view
+        if (state.ours())
             rows.add({state.wanted.kind, state.wanted.name, state.linked ? "true" : "false"});
     return rows.done();
+}
+
+// Event trigger on what may drop the extension: objects of ours whose links a restore has lost go with it all the same.
+WC_FUNCTION(wc_restore_links) {
+    if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+        throw pg::Error(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
+                        "wc_restore_links() is not called by event trigger");
+    if (OidIsValid(pg::extension_oid())) {
+        pg::Spi spi;
+        // What keeps us from it must not keep anybody from dropping something else.
+        if (const auto failure = pg::attempt([&] { schema::relink(spi); })) {
+            const std::string reason = schema::failure_reason(*failure);
+            const char *text = reason.c_str();
+            pg::call([=] {
+                ereport(WARNING,
+                        (errmsg("links of whitecross's objects could not be restored: %s", text),
+                         errhint("If the extension is dropped, constraints and indexes of its making may stay.")));
+            });
+        }
+    }
+    return pg::return_null(fcinfo);
 }
 
 // wc_validate() -> constraint_name, table_name, violations, validated.

@@ -6,6 +6,8 @@
 #include "pg/relation.hpp"
 #include "pg/transaction.hpp"
 
+#include <algorithm>
+
 namespace wc::schema {
 
 namespace {
@@ -25,6 +27,7 @@ struct Present {
     std::vector<IndexKey> columns; // key columns, then included ones
     pg::Text predicate;            // pg_node_tree
     Oid table_oid = InvalidOid;
+    pg::Text comment;
 };
 
 Oid oid_of(const pg::Text &value) {
@@ -49,7 +52,8 @@ std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site)
                "                             AS k(attnum, coll)"
                "                           JOIN pg_catalog.pg_attribute AS a"
                "                             ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-               "                          WHERE k.coll <> 0 AND k.coll <> a.attcollation)"
+               "                          WHERE k.coll <> 0 AND k.coll <> a.attcollation),"
+               "       pg_catalog.obj_description(c.oid, 'pg_class')"
                "  FROM pg_catalog.pg_class AS c"
                "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
                "  LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid"
@@ -72,6 +76,7 @@ std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site)
         present.key_count = std::stoi(row[10].value_or("0"));
         present.predicate = row[11];
         present.plain_btree = row[12] == "t";
+        present.comment = row[13];
     }
     for (auto &row :
          spi.query(
@@ -100,19 +105,40 @@ struct PresentConstraint {
     bool is_check = false;
     bool validated = true;
     pg::Text expression; // pg_node_tree
+    pg::Text comment;
+    std::vector<Oid> inherited;
 };
 
 std::map<std::pair<std::string, std::string>, PresentConstraint> present_constraints(pg::Spi &spi, const Site &site) {
     std::map<std::pair<std::string, std::string>, PresentConstraint> all;
-    for (auto &row : spi.query("SELECT t.relname, k.conname, k.oid, k.contype = 'c', k.convalidated, k.conbin::text"
+    const std::string names = "(SELECT name FROM " + site.extension_schema() + ".wc_constraint_definition)";
+    for (auto &row : spi.query("SELECT t.relname, k.conname, k.oid, k.contype = 'c', k.convalidated, k.conbin::text,"
+                               "       pg_catalog.obj_description(k.oid, 'pg_constraint')"
                                "  FROM pg_catalog.pg_constraint AS k"
                                "  JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid"
                                "  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace"
-                               " WHERE n.nspname = $1 AND k.conname IN (SELECT name FROM " +
-                                   site.extension_schema() + ".wc_constraint_definition)",
+                               " WHERE n.nspname = $1 AND k.conname IN " +
+                                   names,
                                {site.setting("base_schema")})
                          .rows)
-        all[{*row[0], *row[1]}] = {oid_of(row[2]), row[3] == "t", row[4] == "t", row[5]};
+        all[{*row[0], *row[1]}] = {oid_of(row[2]), row[3] == "t", row[4] == "t", row[5], row[6], {}};
+    // A constraint of a partition knows its parent's by nothing but the name.
+    for (auto &row : spi.query("WITH RECURSIVE child AS ("
+                               "  SELECT t.relname AS parent, i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i"
+                               "    JOIN pg_catalog.pg_class AS t ON t.oid = i.inhparent"
+                               "    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace"
+                               "   WHERE n.nspname = $1"
+                               "  UNION"
+                               "  SELECT c.parent, i.inhrelid FROM pg_catalog.pg_inherits AS i"
+                               "    JOIN child AS c ON c.oid = i.inhparent)"
+                               "SELECT c.parent, k.conname, k.oid FROM child AS c"
+                               "  JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid"
+                               " WHERE k.contype = 'c' AND k.coninhcount > 0 AND k.conname IN " +
+                                   names,
+                               {site.setting("base_schema")})
+                         .rows)
+        if (const auto found = all.find({*row[0], *row[1]}); found != all.end())
+            found->second.inherited.push_back(oid_of(row[2]));
     return all;
 }
 
@@ -153,8 +179,9 @@ std::map<std::string, Remembered> registry(pg::Spi &spi, const Site &site) {
 }
 
 // Class and OID of what DROP EXTENSION removes without owning it.
-std::set<std::pair<Oid, Oid>> linked_objects(pg::Spi &spi) {
-    std::set<std::pair<Oid, Oid>> all;
+using Links = std::set<std::pair<Oid, Oid>>;
+Links linked_objects(pg::Spi &spi) {
+    Links all;
     for (auto &row : spi.query("SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d"
                                "  JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid"
                                " WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
@@ -162,6 +189,17 @@ std::set<std::pair<Oid, Oid>> linked_objects(pg::Spi &spi) {
                          .rows)
         all.emplace(oid_of(row[0]), oid_of(row[1]));
     return all;
+}
+
+// Whether what is there is what we made, or something that took its place under its name: then it isn't ours to drop.
+// A restore loses the links of constraints, ALTER COLUMN TYPE those of indexes; a view never loses its link.
+void judge_origin(State &state, const Links &links, bool same, const pg::Text &comment) {
+    const bool linked = links.count({state.class_id, state.oid}) > 0;
+    state.linked = linked && std::all_of(state.inherited.begin(), state.inherited.end(), [&](Oid constraint) {
+                       return links.count({state.class_id, constraint}) > 0;
+                   });
+    if (!linked && (state.wanted.is_view() || (!same && comment != state.wanted.comment)))
+        state.remembered.made = false;
 }
 
 // Decides the status of an object that is there. same: whether it is what is wanted.
@@ -261,12 +299,15 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
             state.remembered = found->second;
 
         bool same = false;
+        pg::Text comment;
         if (wanted.is_constraint()) {
             state.class_id = ConstraintRelationId;
             if (const auto found = constraints.find({wanted.table, wanted.name}); found != constraints.end()) {
                 const PresentConstraint &present = found->second;
                 state.oid = present.oid;
                 state.validated = present.validated;
+                state.inherited = present.inherited;
+                comment = present.comment;
                 same = wanted.applicable() && present.is_check && present.expression &&
                        schema::same(site.table(wanted.table)->relid, wanted.expression, *present.expression, false);
             }
@@ -276,6 +317,7 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
             state.oid = present.oid;
             state.populated = present.populated;
             state.validated = present.valid;
+            comment = present.comment;
             // A view's text changes when the server prints it: what tells is the statement that made it.
             same = wanted.applicable() &&
                    (wanted.is_view() ? present.relkind == 'm' && state.remembered.definition == wanted.sql
@@ -284,7 +326,7 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
             state.class_id = RelationRelationId;
         }
         if (state.exists())
-            state.linked = linked.count({state.class_id, state.oid}) > 0;
+            judge_origin(state, linked, same, comment);
 
         if (!wanted.not_applicable.empty() && !state.ours()) {
             state.status = Status::not_applicable;

@@ -21,11 +21,12 @@ struct State {
     Remembered remembered;
     Status status = Status::pending;
     std::string reason;
-    Oid oid = InvalidOid;      // of the relation or the constraint; InvalidOid: not there
-    Oid class_id = InvalidOid; // pg_class or pg_constraint
-    bool validated = true;     // of a constraint
-    bool populated = true;     // of a view
-    bool linked = false;       // DROP EXTENSION removes it
+    Oid oid = InvalidOid;       // of the relation or the constraint; InvalidOid: not there
+    Oid class_id = InvalidOid;  // pg_class or pg_constraint
+    bool validated = true;      // of a constraint
+    bool populated = true;      // of a view
+    bool linked = false;        // DROP EXTENSION removes it
+    std::vector<Oid> inherited; // of a constraint: the same one of the table's partitions and children
 
     [[nodiscard]] bool exists() const { return OidIsValid(oid); }
     [[nodiscard]] bool ours() const { return exists() && remembered.made; }

@@ -84,10 +84,7 @@ std::vector<Action> enforce(pg::Spi &spi, const std::string &constraint) {
     if (state.exists())
         spi.query(alter + "DROP CONSTRAINT " + pg::quote_name(constraint));
     spi.query(state.wanted.sql + " NOT VALID");
-    state.oid = pg::find_constraint(site.table(state.wanted.table)->relid, constraint);
-    pg::link(ConstraintRelationId, state.oid);
-    spi.query("COMMENT ON CONSTRAINT " + pg::quote_name(constraint) + " ON " + site.qualified(state.wanted.table) +
-              " IS " + pg::quote_value(state.wanted.comment));
+    finish_constraint(spi, site, state);
     spi.query("UPDATE " + site.extension_schema() + ".wc_registry SET disabled = false WHERE name = $1", {constraint});
     remember(spi, site, state, true, state.wanted.sql, {});
     return {action_of(state, "created", "not valid: rows that violate it stay until they are mended")};

@@ -54,14 +54,14 @@ void make_view(pg::Spi &spi, const Site &site, State &state) {
     state.oid = pg::find_relation(site.setting("base_schema"), state.wanted.name);
     state.populated = false;
     pg::link(RelationRelationId, state.oid);
+    revoke_defaults(spi, site, state);
 }
 
-void make_index(pg::Spi &spi, const Site &site, State &state, bool linked) {
+void make_index(pg::Spi &spi, const Site &site, State &state) {
     spi.query(state.wanted.sql);
     spi.query("COMMENT ON INDEX " + site.qualified(state.wanted.name) + " IS " + pg::quote_value(state.wanted.comment));
     state.oid = pg::find_relation(site.setting("base_schema"), state.wanted.name);
-    if (linked)
-        pg::link(RelationRelationId, state.oid);
+    pg::link(RelationRelationId, state.oid);
 }
 
 bool adopt_view(pg::Spi &spi, const Site &site, State &state) {
@@ -99,48 +99,6 @@ std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State
     view.schema = site.setting("base_schema");
     view.relid = state.oid;
     return fill_hook(spi, view);
-}
-
-void remember_grants(pg::Spi &spi, const Site &site, const State &state) {
-    spi.query("UPDATE " + site.extension_schema() +
-                  ".wc_registry SET grants = ("
-                  "  SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('column', g.attname, 'role',"
-                  "           CASE WHEN g.grantee = 0 THEN NULL ELSE r.rolname END, 'privilege', g.privilege_type,"
-                  "           'grantable', g.is_grantable))"
-                  "    FROM (SELECT NULL::name AS attname, a.* FROM pg_catalog.pg_class AS c,"
-                  "                 pg_catalog.aclexplode(c.relacl) AS a WHERE c.oid = $1::oid"
-                  "          UNION ALL"
-                  "          SELECT t.attname, a.* FROM pg_catalog.pg_attribute AS t,"
-                  "                 pg_catalog.aclexplode(t.attacl) AS a WHERE t.attrelid = $1::oid) AS g"
-                  "    LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee"
-                  "    JOIN pg_catalog.pg_class AS v ON v.oid = $1::oid"
-                  "   WHERE g.grantee <> v.relowner)"
-                  " WHERE name = $2",
-              {std::to_string(state.oid), state.wanted.name});
-}
-
-void restore_grants(pg::Spi &spi, const Site &site, const State &state) {
-    const std::string registry = site.extension_schema() + ".wc_registry";
-    for (auto &row : spi.query("SELECT pg_catalog.format('GRANT %s%s ON %s TO %s%s', g.privilege,"
-                               "         CASE WHEN g.\"column\" IS NULL THEN ''"
-                               "              ELSE pg_catalog.format(' (%I)', g.\"column\") END, $2,"
-                               "         CASE WHEN g.role IS NULL THEN 'PUBLIC'"
-                               "              ELSE pg_catalog.quote_ident(g.role) END,"
-                               "         CASE WHEN g.grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
-                               "  FROM " +
-                                   registry +
-                                   " AS r, pg_catalog.jsonb_to_recordset(r.grants)"
-                                   "         AS g(\"column\" text, role text, privilege text, grantable boolean)"
-                                   " WHERE r.name = $1"
-                                   "   AND (g.role IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles AS p"
-                                   "                                   WHERE p.rolname = g.role))"
-                                   "   AND (g.\"column\" IS NULL OR EXISTS ("
-                                   "          SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attname = g.\"column\""
-                                   "             AND a.attrelid = $2::regclass AND NOT a.attisdropped))",
-                               {state.wanted.name, site.qualified(state.wanted.name)})
-                         .rows)
-        spi.query(*row[0]);
-    spi.query("UPDATE " + registry + " SET grants = NULL WHERE name = $1", {state.wanted.name});
 }
 
 } // namespace wc::schema

@@ -13,8 +13,8 @@ std::string view_owner_problem(pg::Spi &spi, const Site &site, const State &stat
 // Makes the view without contents, with owner, comments and link.
 void make_view(pg::Spi &spi, const Site &site, State &state);
 
-// Makes an index with its comment; linked: with a link of its own (an index of a view goes with its view).
-void make_index(pg::Spi &spi, const Site &site, State &state, bool linked);
+// Makes an index with its comment and link.
+void make_index(pg::Spi &spi, const Site &site, State &state);
 
 // A view of that name that isn't ours: the same definition? Then it is remembered as found.
 bool adopt_view(pg::Spi &spi, const Site &site, State &state);
@@ -25,5 +25,9 @@ std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State
 // Grants on a view and its columns, by role name: kept in wc_registry, and given again to the roles that exist.
 void remember_grants(pg::Spi &spi, const Site &site, const State &state);
 void restore_grants(pg::Spi &spi, const Site &site, const State &state);
+
+// Takes back what default privileges gave on a view that has just been made: it shows every row whatever the policies
+// of the base tables, so nobody but its owner reads it unless somebody says so of this view.
+void revoke_defaults(pg::Spi &spi, const Site &site, const State &state);
 
 } // namespace wc::schema

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node make_database try_sql catalogue tree VIEWS);
+our @EXPORT = qw(new_node make_database try_sql catalogue same_lines tree VIEWS);
 
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
   mv_allergy_summary mv_appointment_statistics);
@@ -110,6 +110,17 @@ SELECT 'dependency ' || pg_catalog.pg_describe_object(d.classid, d.objid, d.objs
   FROM pg_catalog.pg_depend AS d WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 ORDER BY 1
 SQL
+}
+
+# same_lines(GOT, EXPECTED, NAME): a test that two long texts have the same lines in any order; says which differ.
+sub same_lines {
+    my ($got, $expected, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my %number;
+    $number{$_}++ for split /\n/, $got;
+    $number{$_}-- for split /\n/, $expected;
+    my @differences = map { ($number{$_} > 0 ? 'unexpected: ' : 'missing: ') . $_ } grep { $number{$_} != 0 } sort keys %number;
+    return is(join("\n", @differences), '', $name);
 }
 
 1;
