@@ -5,6 +5,7 @@
 #include "refresh/crew.hpp"
 #include "refresh/record.hpp"
 #include "refresh/run.hpp"
+#include "refresh/schedule.hpp"
 
 namespace wc::refresh {
 
@@ -129,6 +130,7 @@ pg::Row row(const Outcome &outcome) {
 
 void init() {
     schema::on_view_made(fill);
+    schema::on_views_installed(schedule_after_install);
 }
 
 } // namespace wc::refresh

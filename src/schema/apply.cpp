@@ -363,7 +363,12 @@ void require_kind(const std::string &kind) {
 std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind) {
     if (kind)
         require_kind(*kind);
-    return Installer(spi, kind).run();
+    std::vector<Action> actions = Installer(spi, kind).run();
+    if (std::any_of(actions.begin(), actions.end(), [](const Action &action) {
+            return action.kind == "materialized view" && action.action == "created";
+        }))
+        views_installed(spi);
+    return actions;
 }
 
 } // namespace wc::schema

@@ -28,4 +28,8 @@ std::string configuration(pg::Spi &spi, const std::string &name);
 using FillView = std::optional<std::string> (*)(pg::Spi &spi, const View &view);
 void on_view_made(FillView fill);
 
+// What wc_install() calls last, where it has made a view: room refresh schedules what CREATE EXTENSION installed.
+using AfterInstall = void (*)(pg::Spi &spi);
+void on_views_installed(AfterInstall after);
+
 } // namespace wc::schema

@@ -11,6 +11,7 @@ namespace wc::schema {
 namespace {
 
 FillView fill_hook = nullptr;
+AfterInstall after_hook = nullptr;
 
 std::string owner_of_students(pg::Spi &spi, const Site &site) {
     return spi
@@ -24,6 +25,15 @@ std::string owner_of_students(pg::Spi &spi, const Site &site) {
 
 void on_view_made(FillView fill) {
     fill_hook = fill;
+}
+
+void on_views_installed(AfterInstall after) {
+    after_hook = after;
+}
+
+void views_installed(pg::Spi &spi) {
+    if (after_hook != nullptr)
+        after_hook(spi);
 }
 
 std::string view_owner_problem(pg::Spi &spi, const Site &site, const State &state) {

@@ -22,6 +22,9 @@ bool adopt_view(pg::Spi &spi, const Site &site, State &state);
 // Fills a view that has just been made, through the room that refreshes. Returns why it could not.
 std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State &state);
 
+// Tells the room that schedules that views were installed.
+void views_installed(pg::Spi &spi);
+
 // Grants on a view and its columns, by role name: kept in wc_registry, and given again to the roles that exist.
 void remember_grants(pg::Spi &spi, const Site &site, const State &state);
 void restore_grants(pg::Spi &spi, const Site &site, const State &state);
