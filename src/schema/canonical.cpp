@@ -9,27 +9,39 @@ namespace {
 const char *const clock_expression =
     "coalesce(nullif(current_setting('whitecross.now', true), '')::timestamptz, now())";
 
-// Converts an expression of a site's type to a canonical type. base_type: pg_type.typname, empty where unknown.
+// Converts an expression of a site's type to a canonical type. base_type: pg_type.typname; empty for an expression of
+// the site, whose type the definition itself then asks for: a plain cast would go by the session's time zone.
 std::string converted(const std::string &expression, const std::string &base_type, const std::string &canonical_type,
                       const std::string &timezone) {
+    const std::string of_type = "pg_catalog.pg_typeof(" + expression + ") = 'pg_catalog.";
     if (canonical_type == "date") {
         if (base_type == "date")
             return expression;
-        if (base_type == "timestamptz")
-            // At the ends of time (about 4711 BC and 294266 AD) a zone's offset may lead out of range, which would
-            // raise.
-            return "CASE WHEN " + expression + " > pg_catalog.to_timestamp(9224000000000) THEN 'infinity'::date WHEN " +
-                   expression + " < pg_catalog.to_timestamp(-210800000000) THEN '-infinity'::date ELSE (" + expression +
+        // At the ends of time (about 4711 BC and 294266 AD) a zone's offset may lead out of range, which would raise.
+        const auto local_date = [&](const std::string &moment) {
+            return "CASE WHEN " + moment + " > pg_catalog.to_timestamp(9224000000000) THEN 'infinity'::date WHEN " +
+                   moment + " < pg_catalog.to_timestamp(-210800000000) THEN '-infinity'::date ELSE (" + moment +
                    " AT TIME ZONE " + timezone + ")::date END";
+        };
+        if (base_type == "timestamptz")
+            return local_date(expression);
+        if (base_type.empty())
+            return "CASE WHEN " + of_type + "timestamptz'::regtype THEN " +
+                   local_date("(" + expression + ")::timestamptz") + " ELSE (" + expression + ")::date END";
         return "(" + expression + ")::date";
     }
     if (canonical_type == "timestamptz") {
+        const std::string as_utc = "((" + expression + ")::timestamp AT TIME ZONE 'UTC')"; // as applications store it
+        const std::string as_local = "((" + expression + ")::timestamp AT TIME ZONE " + timezone + ")";
         if (base_type == "timestamptz")
             return expression;
-        if (base_type == "timestamp") // as applications store it
-            return "(" + expression + " AT TIME ZONE 'UTC')";
+        if (base_type == "timestamp")
+            return as_utc;
         if (base_type == "date")
-            return "(" + expression + "::timestamp AT TIME ZONE " + timezone + ")";
+            return as_local;
+        if (base_type.empty())
+            return "CASE WHEN " + of_type + "timestamp'::regtype THEN " + as_utc + " WHEN " + of_type +
+                   "date'::regtype THEN " + as_local + " ELSE (" + expression + ")::timestamptz END";
         return "(" + expression + ")::timestamptz";
     }
     if (canonical_type == "text" && base_type == "text")
