@@ -144,6 +144,7 @@ class Installer {
             return true;
         if (state.status == Status::conflict) {
             act(state, "conflict", state.reason);
+            remember(spi_, *site_, state, false, {}, {}); // it may have taken the place of one of ours
             return true;
         }
         if (state.status == Status::pending && !state.wanted.missing.empty()) {

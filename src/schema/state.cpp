@@ -193,12 +193,17 @@ Links linked_objects(pg::Spi &spi) {
 
 // Whether what is there is what we made, or something that took its place under its name: then it isn't ours to drop.
 // A restore loses the links of constraints, ALTER COLUMN TYPE those of indexes; a view never loses its link.
-void judge_origin(State &state, const Links &links, bool same, const pg::Text &comment) {
+// same: whether it is what is wanted; of a view that is known only by its having been made from the same statement.
+void judge_origin(State &state, const Links &links, bool &same, const pg::Text &comment) {
     const bool linked = links.count({state.class_id, state.oid}) > 0;
     state.linked = linked && std::all_of(state.inherited.begin(), state.inherited.end(), [&](Oid constraint) {
                        return links.count({state.class_id, constraint}) > 0;
                    });
-    if (!linked && (state.wanted.is_view() || (!same && comment != state.wanted.comment)))
+    if (!state.remembered.made || linked)
+        return;
+    if (state.wanted.is_view())
+        same = false;
+    if (!same && (state.wanted.is_view() || comment != state.wanted.comment))
         state.remembered.made = false;
 }
 
