@@ -1,7 +1,9 @@
 -- mv_compliance_status: one row for each live, active student.
 --
--- A vaccination is superseded by a live one of the same, known type with a strictly later date. Those latest dates are
--- aggregated first and joined: each vaccination meets one row, never the other doses.
+-- A vaccination is superseded by a live one of the same, known type with a strictly later date. Only the doses that could make
+-- a student non-compliant, overdue or due are asked whether they are, by an anti-join; the plain counts need no join at all.
+-- OFFSET 0: the type of a record, which is an enumeration on some sites, is then made text and looked at once for each row; and
+-- the types, a third of all rows, do not tempt the planner to fetch those rows one by one through an index.
 
 INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
 ('mv_compliance_status', '{studentId}', 'Vaccination and screening compliance of each active student.', $view$
@@ -9,48 +11,54 @@ SELECT s."id" AS "studentId", s."schoolId", s."nurseId", s."studentNumber", s."f
        coalesce(vaccination."compliant", 0) AS "compliantVaccinations",
        coalesce(vaccination."nonCompliant", 0) AS "nonCompliantVaccinations",
        coalesce(vaccination."exempt", 0) AS "exemptVaccinations",
-       vaccination."nextDue" AS "nextVaccinationDue",
-       coalesce(vaccination."overdue", 0) AS "overdueVaccinations",
+       dose."nextDue" AS "nextVaccinationDue",
+       coalesce(dose."overdue", 0) AS "overdueVaccinations",
        record."lastPhysical" AS "lastPhysicalDate",
        coalesce(record."lastPhysical" >= (SELECT ({today} - interval '1 year')::date), false) AS "physicalExamCompliant",
        record."lastVision" AS "lastVisionDate",
        coalesce(record."lastVision" >= (SELECT ({today} - interval '1 year')::date), false) AS "visionScreeningCompliant",
        record."lastHearing" AS "lastHearingDate",
        coalesce(record."lastHearing" >= (SELECT ({today} - interval '1 year')::date), false) AS "hearingScreeningCompliant",
-       CASE WHEN vaccination."openNonCompliant" > 0 THEN 'NON_COMPLIANT'
+       CASE WHEN dose."nonCompliant" > 0 THEN 'NON_COMPLIANT'
             WHEN (record."lastPhysical" >= (SELECT ({today} - interval '1 year')::date)) IS NOT TRUE THEN 'NON_COMPLIANT'
-            WHEN vaccination."overdue" > 0 THEN 'PAST_DUE'
+            WHEN dose."overdue" > 0 THEN 'PAST_DUE'
             ELSE 'COMPLIANT' END AS "overallComplianceStatus"
   FROM {students: id, studentNumber, firstName, lastName, grade, schoolId, nurseId, isActive, deletedAt} AS s
   LEFT JOIN (
-       SELECT dose."studentId",
-              count(*) FILTER (WHERE dose."complianceStatus" = 'COMPLIANT') AS "compliant",
-              count(*) FILTER (WHERE dose."complianceStatus" = 'NON_COMPLIANT') AS "nonCompliant",
-              count(*) FILTER (WHERE dose."complianceStatus" = 'EXEMPT') AS "exempt",
-              count(*) FILTER (WHERE dose."complianceStatus" = 'NON_COMPLIANT' AND NOT dose."superseded") AS "openNonCompliant",
-              count(*) FILTER (WHERE dose."complianceStatus" IS DISTINCT FROM 'EXEMPT' AND NOT dose."superseded"
-                                 AND (dose."complianceStatus" = 'OVERDUE' OR dose."nextDueDate" < (SELECT {today}))) AS "overdue",
-              min(dose."nextDueDate") FILTER (WHERE dose."complianceStatus" IS DISTINCT FROM 'EXEMPT' AND NOT dose."superseded"
-                                                AND dose."nextDueDate" >= (SELECT {today})) AS "nextDue"
-         FROM (SELECT v."studentId", v."complianceStatus", v."nextDueDate",
-                      (latest."administrationDate" > v."administrationDate") IS TRUE AS "superseded"
-                 FROM {vaccinations: studentId, vaccineType, administrationDate, complianceStatus, nextDueDate, deletedAt} AS v
-                 LEFT JOIN (
-                      SELECT w."studentId", w."vaccineType", max(w."administrationDate") AS "administrationDate"
-                        FROM {vaccinations: studentId, vaccineType, administrationDate, deletedAt} AS w
-                       WHERE w."deletedAt" IS NULL AND w."vaccineType" IS NOT NULL {only w."studentId"}
-                       GROUP BY w."studentId", w."vaccineType") AS latest
-                   ON latest."studentId" = v."studentId" AND latest."vaccineType" = v."vaccineType"
-                WHERE v."deletedAt" IS NULL {only v."studentId"}) AS dose
-        GROUP BY dose."studentId") AS vaccination ON vaccination."studentId" = s."id"
+       SELECT v."studentId",
+              count(*) FILTER (WHERE v."complianceStatus" = 'COMPLIANT') AS "compliant",
+              count(*) FILTER (WHERE v."complianceStatus" = 'NON_COMPLIANT') AS "nonCompliant",
+              count(*) FILTER (WHERE v."complianceStatus" = 'EXEMPT') AS "exempt"
+         FROM {vaccinations: studentId, complianceStatus, deletedAt} AS v
+        WHERE v."deletedAt" IS NULL {only v."studentId"}
+        GROUP BY v."studentId") AS vaccination ON vaccination."studentId" = s."id"
+  LEFT JOIN (
+       SELECT v."studentId",
+              count(*) FILTER (WHERE v."complianceStatus" = 'NON_COMPLIANT') AS "nonCompliant",
+              count(*) FILTER (WHERE v."complianceStatus" = 'OVERDUE' OR v."nextDueDate" < (SELECT {today})) AS "overdue",
+              min(v."nextDueDate") FILTER (WHERE v."nextDueDate" >= (SELECT {today})) AS "nextDue"
+         FROM {vaccinations: studentId, vaccineType, administrationDate, complianceStatus, nextDueDate, deletedAt} AS v
+        WHERE v."deletedAt" IS NULL AND v."complianceStatus" IS DISTINCT FROM 'EXEMPT'
+          AND (v."nextDueDate" IS NOT NULL OR v."complianceStatus" IN ('NON_COMPLIANT', 'OVERDUE'))
+          AND NOT EXISTS (SELECT FROM {vaccinations: studentId, vaccineType, administrationDate, deletedAt} AS later
+                           WHERE later."studentId" = v."studentId" AND later."vaccineType" = v."vaccineType"
+                             AND later."administrationDate" > v."administrationDate" AND later."deletedAt" IS NULL
+                                 {only later."studentId"})
+              {only v."studentId"}
+        GROUP BY v."studentId") AS dose ON dose."studentId" = s."id"
   LEFT JOIN (
        SELECT h."studentId",
-              max(h."recordDate") FILTER (WHERE h."recordType" = 'PHYSICAL_EXAM') AS "lastPhysical",
-              max(h."recordDate") FILTER (WHERE h."recordType" IN ('VISION_SCREENING', 'VISION')) AS "lastVision",
-              max(h."recordDate") FILTER (WHERE h."recordType" IN ('HEARING_SCREENING', 'HEARING')) AS "lastHearing"
-         FROM {health_records: studentId, recordType, recordDate, isActive, deletedAt} AS h
-        WHERE h."deletedAt" IS NULL AND h."isActive" IS NOT FALSE
-          AND h."recordType" IN ('PHYSICAL_EXAM', 'VISION_SCREENING', 'VISION', 'HEARING_SCREENING', 'HEARING') {only h."studentId"}
+              max(h."recordDate") FILTER (WHERE h."kind" = 'physical') AS "lastPhysical",
+              max(h."recordDate") FILTER (WHERE h."kind" = 'vision') AS "lastVision",
+              max(h."recordDate") FILTER (WHERE h."kind" = 'hearing') AS "lastHearing"
+         FROM (SELECT r."studentId", r."recordDate",
+                      CASE r."recordType" WHEN 'PHYSICAL_EXAM' THEN 'physical'
+                                          WHEN 'VISION_SCREENING' THEN 'vision' WHEN 'VISION' THEN 'vision'
+                                          WHEN 'HEARING_SCREENING' THEN 'hearing' WHEN 'HEARING' THEN 'hearing' END AS "kind"
+                 FROM {health_records: studentId, recordType, recordDate, isActive, deletedAt} AS r
+                WHERE r."deletedAt" IS NULL AND r."isActive" IS NOT FALSE {only r."studentId"}
+               OFFSET 0) AS h
+        WHERE h."kind" IS NOT NULL
         GROUP BY h."studentId") AS record ON record."studentId" = s."id"
  WHERE s."deletedAt" IS NULL AND s."isActive" IS NOT FALSE {only s."id"}
 $view$);
