@@ -53,7 +53,7 @@ PG_CPPFLAGS = -Isrc -Ibuild
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wno-register -MMD -MP
 SHLIB_LINK = -lstdc++
 ifeq ($(SANITIZE),ON)
-PG_CXXFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PG_CXXFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SHLIB_LINK += -lasan -lubsan
 endif
 EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES) $(WALL) $(WALL:whitecross_wall.so=wall.o) $(WALL:whitecross_wall.so=wall.d)
@@ -156,6 +156,7 @@ format: ## clang-format every source file in place
 	scripts/lint format
 
 dist: ## a source archive in build/
+	mkdir -p build
 	git archive --format=tar.gz --prefix=$(EXTENSION)-$(EXTENSION_VERSION)/ -o build/$(EXTENSION)-$(EXTENSION_VERSION).tar.gz HEAD
 
 # `make -s show-REGRESS` prints a variable: how the scripts read the lists above.
