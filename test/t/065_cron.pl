@@ -101,10 +101,11 @@ is($node->safe_psql('school', qq{SELECT DISTINCT view_name, status, origin FROM 
     'mv_allergy_summary|skipped|schedule', 'a suspended view is skipped');
 
 # As that role, over a connection of its own (not in a background worker): CALL with a COMMIT inside works there as well.
-$node->safe_psql('school', 'SELECT wc_install()');
+$node->append_conf('postgresql.conf', "cron.use_background_workers = off\ncron.host = '" . $node->host . "'");
+$node->restart;
+$node->safe_psql('school', q{SELECT wc_install(); SELECT wc_unschedule(); SELECT wc_schedule(run_as => 'nurse')});
 $node->safe_psql('school', q{SELECT cron.alter_job(jobid, schedule => '@reboot') FROM cron.job WHERE jobname ~ ' hourly'});
 $before = $node->safe_psql('school', 'SELECT max(id) FROM wc_refresh_log');
-$node->append_conf('postgresql.conf', "cron.use_background_workers = off\ncron.host = '" . $node->host . "'");
 $node->restart;
 ok($node->poll_query_until('school', qq{SELECT count(DISTINCT view_name) = 3 FROM wc_refresh_log
      WHERE id > $before AND origin = 'schedule' AND status = 'refreshed'}), 'a job runs over a connection of its own');
