@@ -3,6 +3,8 @@ DO $install$
 DECLARE
     unfinished bigint;
 BEGIN
+    -- Notices of what was not installed are meant to be seen, except in a restore, which raises this by itself.
+    PERFORM pg_catalog.set_config('client_min_messages', @extschema@.wc_caller_messages(), true);
     IF NOT coalesce(nullif(pg_catalog.current_setting('whitecross.install_on_create', true), ''), 'on')::pg_catalog.bool THEN
         RAISE NOTICE 'managed objects are not installed yet'
             USING HINT = 'Run SELECT * FROM @extschema@.wc_install() at a quiet time.';

@@ -62,6 +62,13 @@ CREATE FUNCTION @extschema@.wc_object_links()
 COMMENT ON FUNCTION @extschema@.wc_object_links() IS
     'For each object that wc_install() made: whether DROP EXTENSION removes it. wc_install() restores a link that is lost.';
 
+CREATE FUNCTION @extschema@.wc_caller_messages() RETURNS text
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'wc_caller_messages';
+COMMENT ON FUNCTION @extschema@.wc_caller_messages() IS
+    'Internal: client_min_messages of the session that runs CREATE EXTENSION, which the server raises meanwhile.';
+
 CREATE FUNCTION @extschema@.wc_restore_links() RETURNS event_trigger
     LANGUAGE c SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "utils/guc_tables.h"
 }
 
 namespace wc::pg::compat {
@@ -30,5 +31,31 @@ Oid extension_schema(Oid extension) {
 }
 
 #endif
+
+namespace {
+
+config_generic *setting(const char *name) {
+#if PG_VERSION_NUM >= 160000
+    return find_option(name, false, true, DEBUG1);
+#else
+    config_generic **all = get_guc_variables();
+    for (int i = 0; i < GetNumConfigOptions(); ++i)
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+    return nullptr;
+#endif
+}
+
+} // namespace
+
+const char *caller_message_level() {
+    auto *level = reinterpret_cast<config_enum *>(setting("client_min_messages"));
+    if (level == nullptr)
+        return "warning";
+    // Saved by who will put it back, not changed by SET.
+    const GucStack *saved = level->gen.stack;
+    const bool raised = saved != nullptr && saved->state == GUC_SAVE;
+    return config_enum_lookup_by_value(level, raised ? saved->prior.val.enumval : client_min_messages);
+}
 
 } // namespace wc::pg::compat

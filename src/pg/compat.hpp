@@ -8,6 +8,9 @@ namespace wc::pg::compat {
 // The schema of an extension. Exported by the server from 16 on. Plain server code: call it inside a guard.
 Oid extension_schema(Oid extension);
 
+// What client_min_messages was before the function or script that runs now changed it. Plain server code.
+const char *caller_message_level();
+
 // A tree walker as the server's walker functions take it: before 16 they are declared without its parameters.
 #if PG_VERSION_NUM >= 160000
 using Walker = bool (*)(Node *, void *);

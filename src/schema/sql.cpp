@@ -1,6 +1,7 @@
 // The SQL-visible functions of managed objects. Thin: see operations.hpp.
 #include "schema/operations.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/function.hpp"
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
@@ -109,6 +110,13 @@ WC_FUNCTION(wc_restore_links) {
         }
     }
     return pg::return_null(fcinfo);
+}
+
+// wc_caller_messages() -> client_min_messages of whoever runs CREATE EXTENSION: the server raises it for the script, so
+// that its NOTICEs would not be seen; a restore, which wants none, has raised it itself.
+WC_FUNCTION(wc_caller_messages) {
+    const char *level = pg::call([] { return pg::compat::caller_message_level(); });
+    return pg::return_text(fcinfo, std::string(level));
 }
 
 // wc_validate() -> constraint_name, table_name, violations, validated.
