@@ -13,7 +13,7 @@ COMMENT ON FUNCTION @extschema@.wc_preloaded() IS
 
 CREATE FUNCTION @extschema@.wc_data_presence()
 RETURNS TABLE (relation_name text, has_rows boolean)
-LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER
+LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER ROWS 8
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_data_presence';
 COMMENT ON FUNCTION @extschema@.wc_data_presence() IS
@@ -21,8 +21,9 @@ COMMENT ON FUNCTION @extschema@.wc_data_presence() IS
 
 CREATE FUNCTION @extschema@.wc_health_check()
 RETURNS TABLE (check_name text, status text, detail text, hint text)
-LANGUAGE sql STABLE PARALLEL UNSAFE
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 20
 SET search_path = pg_catalog, pg_temp
+SET jit = off -- a second of compiling for milliseconds of work
 AS $health$
 WITH site AS MATERIALIZED (
     SELECT c.value AS base_schema, n.oid AS base_oid, e.extowner AS owner,
@@ -113,25 +114,30 @@ WITH site AS MATERIALIZED (
            format('SELECT * FROM @extschema@.wc_refresh(%L);', v.name)
       FROM views AS v WHERE NOT v.relispopulated
     UNION ALL
+    -- Each student has a row in the first, each active one in the next two. The others may well be empty in the holidays,
+    -- so there it counts only where they had rows before.
     SELECT 'views have data',
            CASE WHEN v.name = 'mv_student_health_summary' THEN 'critical' ELSE 'warning' END,
-           format('%s is empty although table %s has rows%s', v.name, b.table_name,
-                  CASE WHEN v.name <> 'mv_student_health_summary'
-                       THEN ' (right only where none of them is current)' ELSE '' END),
+           format('%s is empty although table %s has rows%s', v.name, b.table_name, b.unless),
            format('SELECT * FROM @extschema@.wc_refresh(%L);', v.name)
       FROM views AS v
-      JOIN (VALUES ('mv_student_health_summary', 'students'), ('mv_compliance_status', 'students'),
-                   ('mv_allergy_summary', 'students'), ('mv_medication_schedule', 'student_medications'),
-                   ('mv_appointment_statistics', 'appointments')) AS b (view_name, table_name) ON b.view_name = v.name
+      JOIN (VALUES ('mv_student_health_summary', 'students', ''),
+                   ('mv_compliance_status', 'students', ': right only where no student is active'),
+                   ('mv_allergy_summary', 'students', ': right only where no student is active'),
+                   ('mv_medication_schedule', 'student_medications', ', and it had rows before: right only where no medication is current'),
+                   ('mv_appointment_statistics', 'appointments', ', and it had rows before: right only where none is of the last 90 days or to come'))
+           AS b (view_name, table_name, unless) ON b.view_name = v.name
       JOIN @extschema@.wc_data_presence() AS p ON p.relation_name = b.table_name AND p.has_rows
      WHERE v.relispopulated AND NOT v.has_rows
+       AND (b.table_name = 'students'
+            OR EXISTS (SELECT FROM @extschema@.wc_refresh_log AS g WHERE g.view_name = v.name AND g.row_count > 0))
     UNION ALL
     SELECT 'views fresh',
            CASE WHEN now() - v.recorded_refresh > 12 * v.every AND v.last_refresh IS NOT NULL THEN 'critical' ELSE 'warning' END,
            CASE WHEN v.last_refresh IS NOT NULL
                 THEN format('%s was refreshed %s ago; its schedule is %s', v.name,
                             date_trunc('second', now() - v.last_refresh), v.schedule)
-                ELSE format('%s was refreshed by hand, nobody knows when; its schedule is %s', v.name, v.schedule) END,
+                ELSE format('%s was filled by other means than wc_refresh(), at an unknown time; its schedule is %s', v.name, v.schedule) END,
            format('SELECT * FROM @extschema@.wc_refresh(%L);', v.name)
       FROM views AS v
      WHERE v.relispopulated AND v.every IS NOT NULL AND v.status <> 'disabled'
@@ -156,14 +162,14 @@ WITH site AS MATERIALIZED (
     SELECT 'constraints', 'warning',
            CASE WHEN o.there THEN format('constraint %s on %s is not validated: old rows may violate it', o.name, o.table_name)
                 ELSE concat_ws(': ', format('constraint %s on %s is %s', o.name, o.table_name, o.status), o.reason) END,
-           format('SELECT * FROM @extschema@.wc_breaches(%L); mend those rows; SELECT * FROM @extschema@.wc_validate();', o.name)
+           format('SELECT * FROM @extschema@.wc_breaches(%L); -- mend those rows, then SELECT * FROM @extschema@.wc_validate();', o.name)
       FROM objects AS o CROSS JOIN site
      WHERE o.kind = 'check constraint' AND site.has_tables
        AND ((o.there AND NOT o.validated) OR o.status = 'pending')
     UNION ALL
     SELECT 'conflicts', 'warning',
            concat_ws(': ', format('%s %s on %s has another definition than ours', o.kind, o.name, o.table_name), o.reason),
-           format('Rename or drop that object, then SELECT * FROM @extschema@.wc_install(%L); or, to live with it: SELECT * FROM @extschema@.wc_disable(%L);', o.kind, o.name)
+           format('SELECT * FROM @extschema@.wc_disable(%L); -- to live with it; or rename or drop that object, and SELECT * FROM @extschema@.wc_install(%L);', o.name, o.kind)
       FROM objects AS o WHERE o.status = 'conflict'
     UNION ALL
     SELECT 'definitions', 'warning',
@@ -177,25 +183,30 @@ WITH site AS MATERIALIZED (
     UNION ALL
     SELECT 'row security', 'warning',
            format('%s can read %s, which shows all rows whatever the policies of %s say', r.roles, r.name, t.names),
-           format('REVOKE SELECT ON %s FROM %s; and offer a view of it that has a condition.', v.qualified, r.roles)
+           format('REVOKE SELECT ON %s FROM %s; -- and give them a view on it that has the policy''s condition', v.qualified, r.roles)
       FROM readers AS r
       JOIN views AS v ON v.name = r.name
      CROSS JOIN (SELECT string_agg(b.relname, ', ' ORDER BY b.relname) AS names FROM base_tables AS b WHERE b.relrowsecurity) AS t
      WHERE t.names IS NOT NULL
     UNION ALL
     SELECT 'view owners', 'critical',
-           format('the owner of %s, %s, %s: the view can''t be refreshed, or lacks rows', v.name, quote_ident(o.rolname), t.reasons),
-           format('GRANT SELECT on those tables TO %I, or ALTER ROLE %I BYPASSRLS.', o.rolname, o.rolname)
+           format('%s, the owner of %s, %s: the view can''t be refreshed, or lacks rows', quote_ident(o.rolname), v.name,
+                  concat_ws(', and ', 'may not read ' || t.unreadable, 'is subject to row security on ' || t.hidden)),
+           concat_ws(' ', CASE WHEN t.qualified IS NOT NULL THEN format('GRANT SELECT ON %s TO %I;', t.qualified, o.rolname) END,
+                     CASE WHEN t.hidden IS NOT NULL THEN format('ALTER ROLE %I BYPASSRLS;', o.rolname) END)
       FROM views AS v
       JOIN pg_roles AS o ON o.oid = v.relowner
+     CROSS JOIN site
      CROSS JOIN LATERAL (
-         SELECT string_agg(CASE WHEN NOT has_table_privilege(o.oid, b.oid, 'SELECT') THEN 'may not read ' || b.relname
-                                ELSE 'is subject to row security on ' || b.relname END, ', ' ORDER BY b.relname) AS reasons
+         SELECT string_agg(b.relname, ', ' ORDER BY b.relname) FILTER (WHERE NOT a.readable) AS unreadable,
+                string_agg(b.relname, ', ' ORDER BY b.relname) FILTER (WHERE a.hidden) AS hidden,
+                string_agg(format('%I.%I', site.base_schema, b.relname), ', ' ORDER BY b.relname) FILTER (WHERE NOT a.readable) AS qualified
            FROM base_tables AS b
-          WHERE NOT has_table_privilege(o.oid, b.oid, 'SELECT')
-             OR (b.relrowsecurity AND NOT o.rolsuper AND NOT o.rolbypassrls
-                 AND (b.relforcerowsecurity OR NOT pg_has_role(o.oid, b.relowner, 'USAGE')))) AS t
-     WHERE t.reasons IS NOT NULL
+          CROSS JOIN LATERAL (SELECT has_table_privilege(o.oid, b.oid, 'SELECT') AS readable,
+                                     b.relrowsecurity AND NOT o.rolsuper AND NOT o.rolbypassrls
+                                     AND (b.relforcerowsecurity OR NOT pg_has_role(o.oid, b.relowner, 'USAGE')) AS hidden) AS a
+          WHERE NOT a.readable OR a.hidden) AS t
+     WHERE t.unreadable IS NOT NULL OR t.hidden IS NOT NULL
     UNION ALL
     SELECT 'extension owner', 'critical',
            format('the extension''s owner, %s, is not a superuser: refreshing fails', quote_ident(r.rolname)),

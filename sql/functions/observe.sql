@@ -27,8 +27,9 @@ COMMENT ON TYPE @extschema@.wc_view_statistics IS 'A row of wc_view_stats().';
 -- of the rows that are there, so it isn't shown. A standby has no counters of live rows: there the planner's estimate.
 CREATE FUNCTION @extschema@.wc_view_stats(view_name text DEFAULT NULL)
 RETURNS SETOF @extschema@.wc_view_statistics
-LANGUAGE sql STABLE PARALLEL UNSAFE
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 5
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $view_stats$
 SELECT d.name,
        pg_total_relation_size(c.oid),
@@ -67,6 +68,7 @@ CREATE FUNCTION @extschema@.wc_last_refresh(view_name text)
 RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $last_refresh$
 SELECT s.last_refresh FROM @extschema@.wc_view_stats(@extschema@.wc_view_name($1)) AS s
 $last_refresh$;

@@ -97,7 +97,7 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.wc_run_schedule(text) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.wc_scheduler(OUT loaded boolean, OUT database text, OUT here boolean, OUT usable boolean)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL UNSAFE
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_scheduler';
 COMMENT ON FUNCTION @extschema@.wc_scheduler() IS
@@ -108,7 +108,7 @@ COMMENT ON FUNCTION @extschema@.wc_scheduler() IS
 CREATE FUNCTION @extschema@.wc_scheduled_jobs()
 RETURNS TABLE (job_name text, schedule text, command text, run_as text, active boolean,
                last_status text, last_start timestamptz, last_end timestamptz)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 3
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $scheduled_jobs$
 BEGIN
