@@ -2,8 +2,9 @@
 //
 // An application that holds a lock which we wait for may at any moment wait for one that we hold. The server breaks
 // that deadlock by failing whichever session looks first, and that must not be the application's. So we never wait long
-// with a lock in hand: after a tenth of a second we let go of everything and queue for the contended relation alone,
-// and take the others after it. And our own look for deadlocks comes at once, the application's after deadlock_timeout.
+// with a lock in hand: after a tenth of a second at most we let go of everything and queue for the contended relation
+// alone, and take the others after it. And our own look for deadlocks comes at once, the application's after
+// deadlock_timeout.
 #include "schema/locks.hpp"
 
 #include "pg/guc.hpp"
@@ -15,11 +16,19 @@
 #include <algorithm>
 #include <chrono>
 
+extern "C" {
+#include "storage/proc.h"
+}
+
 namespace wc::schema {
 
 namespace {
 
-constexpr int patience_with_locks_ms = 100;
+// How long we wait with a lock in hand: less than what the application waits before it looks for a deadlock.
+int patience_with_locks_ms() {
+    return std::clamp(DeadlockTimeout / 2, 1, 100);
+}
+
 constexpr int least_wait_ms = 10; // what a failed try counts for: the tries come to an end
 
 const char *mode_name(LOCKMODE mode) {
@@ -84,6 +93,20 @@ void Locks::lock(const std::string &name, Wanted &wanted, LOCKMODE mode, int pat
     wanted.held = mode;
 }
 
+bool Locks::caller_holds_locks() {
+    // On what an application works with: neither catalogues nor what is ours.
+    return spi_
+        .value(
+            "SELECT true FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation"
+            " WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()"
+            "   AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'v', 'f')"
+            "   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
+            "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass"
+            "                      AND d.objid = c.oid AND d.deptype = 'e')"
+            " LIMIT 1")
+        .has_value();
+}
+
 // One try for everything. False: it was in vain, and nothing is held.
 bool Locks::take_all() {
     const int limit = pg::settings::lock_timeout;
@@ -98,9 +121,10 @@ bool Locks::take_all() {
             contended = name;
             started = std::chrono::steady_clock::now();
             const int rest = limit == 0 ? 0 : std::max(limit - wanted.waited_ms, 1);
-            const int patience = empty_handed ? rest
-                                 : limit == 0 ? patience_with_locks_ms
-                                              : std::min(rest, patience_with_locks_ms);
+            const bool brief = !empty_handed || sliced_;
+            const int patience = !brief       ? rest
+                                 : limit == 0 ? patience_with_locks_ms()
+                                              : std::min(rest, patience_with_locks_ms());
             lock(name, wanted, *wanted.modes.rbegin(), patience);
             empty_handed = false;
         }
@@ -110,12 +134,13 @@ bool Locks::take_all() {
     for (auto &[name, wanted] : wanted_)
         wanted.held = NoLock;
     Wanted &wanted = wanted_.at(contended);
-    const bool contention =
-        failure->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE || failure->sqlstate() == ERRCODE_T_R_DEADLOCK_DETECTED;
+    // A deadlock over the caller's own locks is there until the transaction ends.
+    const bool contention = failure->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE ||
+                            (failure->sqlstate() == ERRCODE_T_R_DEADLOCK_DETECTED && !empty_handed);
     const auto waited =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
     wanted.waited_ms += std::max(static_cast<int>(waited), least_wait_ms);
-    if (contention && !empty_handed && (limit == 0 || wanted.waited_ms < limit)) {
+    if (contention && (limit == 0 || wanted.waited_ms < limit)) {
         order_.erase(std::find(order_.begin(), order_.end(), contended));
         order_.insert(order_.begin(), contended);
         return false;
@@ -129,7 +154,7 @@ bool Locks::take_all() {
 
 void Locks::take_weaker(const std::string &name, Wanted &wanted) {
     for (auto mode = std::next(wanted.modes.rbegin()); mode != wanted.modes.rend(); ++mode)
-        if (!pg::attempt([&] { lock(name, wanted, *mode, patience_with_locks_ms); }))
+        if (!pg::attempt([&] { lock(name, wanted, *mode, patience_with_locks_ms()); }))
             return;
 }
 
@@ -142,6 +167,7 @@ void Locks::take() {
     }
     for (const auto &[name, wanted] : wanted_)
         order_.push_back(name);
+    sliced_ = caller_holds_locks();
     while (!take_all())
         pg::check_for_interrupts();
     for (auto &[name, wanted] : wanted_)

@@ -35,6 +35,7 @@ class Locks {
         std::string reason;
     };
 
+    [[nodiscard]] bool caller_holds_locks();
     bool take_all();
     void lock(const std::string &name, Wanted &wanted, LOCKMODE mode, int patience_ms);
     void take_weaker(const std::string &name, Wanted &wanted);
@@ -43,6 +44,7 @@ class Locks {
     const Site &site_;
     std::map<std::string, Wanted> wanted_;
     std::vector<std::string> order_;
+    bool sliced_ = false; // the caller's transaction holds locks: look for deadlocks again and again
 };
 
 } // namespace wc::schema
