@@ -195,7 +195,14 @@ Traces perform(const Job &job, Outcome &outcome) {
         const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE);
         const int64_t before = rows_changed(relid);
         traces.snapshot_at = GetCurrentTimestamp();
-        outcome.row_count = run_refresh(view, concurrent);
+        {
+            // REFRESH CONCURRENTLY analyzes the new contents before it compares them, every column of up to 30,000 rows
+            // by default, which costs as much as comparing. Rows are found by the unique key, so few statistics do.
+            pg::SettingScope statistics;
+            if (concurrent)
+                statistics.set("default_statistics_target", "10");
+            outcome.row_count = run_refresh(view, concurrent);
+        }
         outcome.rows_written = concurrent ? rows_changed(relid) - before : *outcome.row_count;
         if (job.analyze) {
             const pg::ActiveSnapshot snapshot;
