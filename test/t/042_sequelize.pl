@@ -22,7 +22,7 @@ make_path($app);
 copy(tree() . "/test/sequelize/$_", "$app/$_") or die "$_: $!" for qw(app.js models.js package.json package-lock.json .npmrc);
 {
     local $ENV{HOME} = $app;
-    system_or_bail('npm', 'ci', '--prefix', $app, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');
+    system_log('npm', 'ci', '--prefix', $app, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error') == 0 or die "npm could not install the application\n";
 }
 
 # The application's tables belong to its own role; clerk is what its processes usually run as.
