@@ -29,8 +29,9 @@ private_pgxs() { echo "${1:-$BUILD}/pg/usr/lib/postgresql/$(pg_major)/lib/pgxs";
 
 # A PostgreSQL server refuses to run as root, so root hands it to the user that Debian's packages make for that.
 server_user() { if [ "$(id -u)" = 0 ]; then echo postgres; else id -un; fi; }
+# From a folder that this user can enter, which the clone need not be: every path given is a full one.
 as_server_user() {
-    if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+    if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
 
 # A fresh folder under /tmp that the server's user owns and nobody else can read: $1 is the prefix of its name.
