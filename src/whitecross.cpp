@@ -1,6 +1,5 @@
 // The library's entry: named initialisations in order, nothing else.
 #include "observe/observe.hpp"
-#include "pg/error.hpp"
 #include "pg/guc.hpp"
 #include "pg/module.hpp"
 #include "refresh/refresh.hpp"
@@ -8,7 +7,6 @@
 extern "C" WC_EXPORT void _PG_init(void);
 
 extern "C" void _PG_init(void) {
-    wc::pg::reserve_error_memory();
     wc::pg::settings::define();
     wc::refresh::init();
     wc::observe::init();

@@ -7,8 +7,6 @@ namespace wc::pg {
 
 namespace {
 
-MemoryContext reports = nullptr;
-
 struct Condition {
     int sqlstate;
     const char *name;
@@ -19,52 +17,46 @@ const Condition conditions[] = {
 #include "condition_names.inc"
 };
 
-// Copies a C++ string into error_memory(); null for an empty one. Throws bad_alloc, never raises.
-char *copy_text(const std::string &text) {
-    if (text.empty())
-        return nullptr;
-    auto *copy = static_cast<char *>(MemoryContextAllocExtended(error_memory(), text.size() + 1, MCXT_ALLOC_NO_OOM));
-    if (copy == nullptr)
-        throw std::bad_alloc();
-    text.copy(copy, text.size());
-    copy[text.size()] = '\0';
-    return copy;
+// Copies a C++ string; null for an empty one. Plain server code.
+char *copy_text(MemoryContext memory, const char *text) {
+    return *text == '\0' ? nullptr : MemoryContextStrdup(memory, text);
 }
 
 } // namespace
 
-MemoryContext error_memory() {
-    return reports;
-}
-
-void reserve_error_memory() {
-    if (reports == nullptr) // as the server keeps room for its own reports
-        reports = AllocSetContextCreate(TopMemoryContext, "whitecross errors", 8 * 1024, 8 * 1024, 8 * 1024);
+MemoryContext report_memory() {
+    return AllocSetContextCreate(TopMemoryContext, "whitecross error", ALLOCSET_SMALL_SIZES);
 }
 
 Error::Held::~Held() {
-    if (data != nullptr)
-        FreeErrorData(data);
+    if (report.memory != nullptr)
+        MemoryContextDelete(report.memory);
 }
 
-Error::Error(ErrorData *captured) : held_(std::make_shared<Held>(captured, true)) {}
+Error::Error(const Report &captured) : held_(std::make_shared<Held>(captured)) {}
 
-Error::Error(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint) {
-    auto *data = static_cast<ErrorData *>(
-        MemoryContextAllocExtended(error_memory(), sizeof(ErrorData), MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO));
-    if (data == nullptr)
-        throw std::bad_alloc();
-    held_ = std::make_shared<Held>(data, false);
-    data->elevel = ERROR;
-    data->sqlerrcode = sqlstate;
-    data->message = copy_text(message);
-    data->detail = copy_text(detail);
-    data->hint = copy_text(hint);
-    data->assoc_context = error_memory();
+Error::Error(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint)
+    : held_(std::make_shared<Held>(Report())) {
+    const char *const message_text = message.c_str();
+    const char *const detail_text = detail.c_str();
+    const char *const hint_text = hint.c_str();
+    Report &report = held_->report;
+    report.memory = call(report_memory);
+    MemoryContext const memory = report.memory;
+    report.data = call([=] {
+        auto *data = static_cast<ErrorData *>(MemoryContextAllocZero(memory, sizeof(ErrorData)));
+        data->elevel = ERROR;
+        data->sqlerrcode = sqlstate;
+        data->message = copy_text(memory, message_text);
+        data->detail = copy_text(memory, detail_text);
+        data->hint = copy_text(memory, hint_text);
+        data->assoc_context = memory;
+        return data;
+    });
 }
 
 const char *Error::what() const noexcept {
-    const char *message = held_->data->message;
+    const char *message = held_->report.data->message;
     return message != nullptr ? message : "error without a message";
 }
 
@@ -76,25 +68,25 @@ bool Error::ends_statement() const noexcept {
 
 Raise Error::release() noexcept {
     Raise raise;
-    raise.captured = held_->captured;
-    raise.data = std::exchange(held_->data, nullptr);
+    raise.report = std::exchange(held_->report, Report());
     return raise;
 }
 
 void raise(const Raise &what) {
     // The report outlives this call by being copied on the way out; it is freed when the next one is raised.
-    static ErrorData *previous = nullptr;
-    if (what.data == nullptr)
+    static MemoryContext previous = nullptr;
+    const Report &report = what.report;
+    if (report.data == nullptr)
         ereport(ERROR, (errcode(what.sqlstate), errmsg("%s", what.message)));
     if (previous != nullptr)
-        FreeErrorData(previous);
-    previous = what.data;
-    if (what.captured) {
+        MemoryContextDelete(previous);
+    previous = report.memory;
+    if (report.captured) {
         InterruptHoldoffCount = 0; // as when an error is raised for the first time
         QueryCancelHoldoffCount = 0;
-        ReThrowError(what.data);
+        ReThrowError(report.data);
     }
-    ThrowErrorData(what.data); // a report of ours: the server adds its context, and where it should go
+    ThrowErrorData(report.data); // a report of ours: the server adds its context, and where it should go
     pg_unreachable();
 }
 

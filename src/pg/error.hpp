@@ -6,25 +6,32 @@
 
 namespace wc::pg {
 
-// What an entry guard raises once every C++ object is gone. Trivial on purpose: ereport jumps over it.
+// A report in memory of its own, which goes as a whole: the server copies parts of a report that its own function to
+// free one forgets. Trivial on purpose, as Raise is: ereport jumps over it.
+struct Report {
+    ErrorData *data = nullptr;
+    MemoryContext memory = nullptr;
+    bool captured = false; // the server's own, complete with its context; or one of ours
+};
+
+// What an entry guard raises once every C++ object is gone.
 struct Raise {
-    ErrorData *data = nullptr; // a report to raise; null: the two fields at the end
-    bool captured = false;     // the report is the server's own, complete with its context
+    Report report; // without data: the two fields below
     int sqlstate = 0;
     char message[160] = {};
 };
 
 class Error : public std::exception {
   public:
-    // Takes over a report allocated in error_memory().
-    explicit Error(ErrorData *captured);
+    // Takes the report over.
+    explicit Error(const Report &captured);
 
     // A report of our own.
     // sqlstate: an ERRCODE_ macro's value; message: lower-case, no full stop; detail and hint: full sentences.
     Error(int sqlstate, const std::string &message, const std::string &detail = {}, const std::string &hint = {});
 
-    [[nodiscard]] int sqlstate() const noexcept { return held_->data->sqlerrcode; }
-    [[nodiscard]] const ErrorData &data() const noexcept { return *held_->data; }
+    [[nodiscard]] int sqlstate() const noexcept { return held_->report.data->sqlerrcode; }
+    [[nodiscard]] const ErrorData &data() const noexcept { return *held_->report.data; }
     [[nodiscard]] const char *what() const noexcept override;
 
     // True for what must end the calling statement whatever it was doing: cancel, shutdown, lost connection.
@@ -35,9 +42,8 @@ class Error : public std::exception {
 
   private:
     struct Held {
-        ErrorData *data;
-        bool captured;
-        Held(ErrorData *d, bool c) : data(d), captured(c) {}
+        Report report;
+        explicit Held(const Report &r) : report(r) {}
         Held(const Held &) = delete;
         Held &operator=(const Held &) = delete;
         ~Held();
@@ -45,12 +51,8 @@ class Error : public std::exception {
     std::shared_ptr<Held> held_; // exceptions are copied while they fly
 };
 
-// Where captured reports live: survives every (sub)transaction's end.
-MemoryContext error_memory();
-
-// Makes it, with room for an ordinary report even when memory has run out. Called once, first thing in _PG_init: later,
-// it could fail itself, where only an exception may.
-void reserve_error_memory();
+// Makes memory for a report, which survives every (sub)transaction's end. Plain server code: call it inside a guard.
+MemoryContext report_memory();
 
 // Raises what an entry guard caught. Call it with no C++ object alive in the frame.
 [[noreturn]] void raise(const Raise &what);

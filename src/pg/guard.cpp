@@ -9,20 +9,25 @@ namespace wc::pg {
 
 namespace {
 
-// Copies the current report; null where there is no memory for it. That is an error of the server's too, and the caller
-// has C++ objects that it must not jump over: so it ends here.
-ErrorData *copy_report() {
+// Copies the current report; without data where there is no memory for it. That is an error of the server's too, and
+// the caller has C++ objects that it must not jump over: so it ends here.
+Report copy_report() {
     sigjmp_buf *const outer = PG_exception_stack;
+    MemoryContext volatile memory = nullptr;
     sigjmp_buf here;
     if (sigsetjmp(here, 0) != 0) {
         PG_exception_stack = outer;
-        return nullptr;
+        if (memory != nullptr)
+            MemoryContextDelete(memory);
+        return {};
     }
     PG_exception_stack = &here;
-    MemoryContextSwitchTo(error_memory());
-    ErrorData *const report = CopyErrorData();
+    memory = report_memory();
+    MemoryContextSwitchTo(memory);
+    ErrorData *const data = CopyErrorData();
+    data->cursorpos = 0; // a place in a text of ours, not in the client's statement
     PG_exception_stack = outer;
-    return report;
+    return {data, memory, true};
 }
 
 // Into a buffer of fixed size, without half a character at the end.
@@ -38,12 +43,11 @@ void throw_captured(const Frame &outer) {
     outer.leave();
     InterruptHoldoffCount = outer.interrupt_holdoff;
     QueryCancelHoldoffCount = outer.cancel_holdoff;
-    ErrorData *report = copy_report();
-    FlushErrorState();
+    const Report report = copy_report();
     MemoryContextSwitchTo(outer.memory);
-    if (report == nullptr)
+    FlushErrorState();
+    if (report.data == nullptr)
         throw std::bad_alloc();
-    report->cursorpos = 0; // a place in a text of ours, not in the client's statement
     throw Error(report);
 }
 

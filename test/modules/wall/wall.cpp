@@ -6,6 +6,7 @@
 #include "pg/relation.hpp"
 #include "pg/transaction.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 using namespace wc;
@@ -135,7 +136,6 @@ void limit_memory(void *) {
 extern "C" WC_EXPORT void _PG_init(void);
 
 extern "C" void _PG_init(void) {
-    pg::reserve_error_memory();
     RegisterSubXactCallback(subtransaction_event, nullptr);
 }
 
@@ -449,6 +449,12 @@ WC_FUNCTION(wall_text) {
     pg::Spi inner;
     const auto text = inner.value("SELECT pg_catalog.repeat('0123456789', $1::integer / 10)", {std::to_string(size)});
     return pg::return_text(fcinfo, text);
+}
+
+// wall_trim(): gives the system back what the process has freed, so that what is resident is what is used.
+WC_FUNCTION(wall_trim) {
+    (void)malloc_trim(0);
+    return pg::return_null(fcinfo);
 }
 
 // wall_same_expression(relation, expression, stored, predicate) -> whether they are the same.

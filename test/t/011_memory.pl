@@ -1,0 +1,166 @@
+# Memory: each function is called many times in one session, and in one that keeps failing; neither the session's memory
+# contexts nor its resident memory may grow. The aim is 10,000 calls after 100 of warm-up and less than 256 kB. That takes a
+# quarter of an hour, so by default there are fewer calls, with the bound below; WC_MEMORY_CALLS=10000 makes it all of them.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use WhiteCross::Test;
+
+# Calls of a costly function (above a millisecond or so) and of a cheap one.
+my $costly = $ENV{WC_MEMORY_CALLS} // 50;
+my $cheap  = $ENV{WC_MEMORY_CALLS} // 500;
+
+# Bytes by which contexts (used, held) and resident memory may grow. Contexts are counted exactly, so that few calls can show
+# a small leak; what is resident comes in pages, some of which the heap can't give back.
+sub bounds { my ($calls) = @_; return $calls >= 2500 ? (256 * 1024) x 3 : (24 * 1024, 24 * 1024, 128 * 1024) }
+
+my $node = new_node('memory', preload => 'pg_cron,whitecross');
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
+make_database($node, 'district', 'reference', students => 20);
+make_database($node, 'retired',  'reference', students => 20);
+$node->safe_psql('retired', 'SELECT wc_retire()');
+my $library = tree() . '/test/modules/wall/whitecross_wall.so';
+$node->safe_psql($_, "CREATE FUNCTION wall_trim() RETURNS void AS '$library' LANGUAGE c") for 'district', 'retired';
+
+# Functions in a form that is cheap where there is one: nothing to do, or the same again. [database, calls, SQL, SQL before].
+# With a fifth element, that is what the function has the server do: the server's own caches grow by it (REFRESH makes and
+# drops tables, whose types it remembers for the life of a session), and only what is beyond that counts. In background
+# workers, as refreshes usually run, the session itself does not grow.
+sub refresh {
+    my ($how, @views) = @_;
+    return join ';', map { "REFRESH MATERIALIZED VIEW $how $_" } @views;
+}
+my $here   = 'SET whitecross.max_refresh_workers = 0';
+my @forms  = (
+    [ 'district', $costly, 'SELECT * FROM wc_install()' ],
+    [ 'district', $costly, 'BEGIN; SELECT * FROM wc_retire(); ROLLBACK' ],
+    [ 'retired',  $costly, 'SELECT * FROM wc_retire()' ],
+    [ 'retired',  $costly, 'SELECT * FROM wc_suspend_views()' ],
+    [ 'retired',  $costly, q{SELECT * FROM wc_disable('idx_active_students_nurse')} ],
+    [ 'retired',  $costly, q{SELECT * FROM wc_enable('idx_active_students_nurse')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_disable('idx_health_records_diagnosis_code'), wc_enable('idx_health_records_diagnosis_code'); SELECT * FROM wc_install('composite index')} ],
+    [ 'district', $costly, 'SELECT * FROM wc_objects()' ],
+    [ 'retired',  $costly, 'SELECT * FROM wc_objects()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_object_links()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_validate()' ],
+    [ 'district', $costly, q{SELECT * FROM wc_enforce('chk_students_age_range')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_breaches('chk_students_age_range')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_configure('grades', 'K,1,2,3,4,5,6,7,8,9,10,11,12')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_map_column('students', 'grade', '"grade"')} ],
+    [ 'district', $costly, 'SELECT * FROM wc_resolve_columns()' ],
+    [ 'district', $costly, q{SELECT wc_view_query('mv_compliance_status')} ],
+    [ 'district', $costly, q{SELECT wc_view_query('mv_compliance_status', '$1')} ],
+    [ 'district', $costly, 'SELECT * FROM wc_create_base_tables()' ],
+    [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary')}, $here, refresh('CONCURRENTLY', 'mv_allergy_summary') ],
+    [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary', 'full')}, $here, refresh('', 'mv_allergy_summary') ],
+    [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary')} ],
+    [ 'district', $costly, 'SELECT * FROM wc_refresh_all()', $here, refresh('CONCURRENTLY', VIEWS) ],
+    [ 'district', $costly, 'SELECT * FROM wc_refresh_all()' ],
+    [ 'district', $costly, q{SELECT * FROM wc_refresh_group('daily')}, $here, refresh('CONCURRENTLY', 'mv_appointment_statistics') ],
+    [ 'district', $costly, 'SELECT * FROM wc_schedule()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_unschedule()' ],
+    [ 'district', $costly, q{SELECT wc_set_schedule('allergy_summary', 'hourly')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_refresh_due('daily')}, $here ],
+    [ 'district', $costly, q{CALL wc_run_schedule('daily')}, $here ],
+    [ 'district', $cheap,  'SELECT * FROM wc_scheduler()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_scheduled_jobs()' ],
+    [ 'district', $cheap,  'DROP TABLE IF EXISTS no_such_table /* wc_watch_drop */', 'SET client_min_messages = warning' ],
+    [ 'district', $cheap,  q{SELECT wc_view_name('allergy_summary')} ],
+    [ 'district', $costly, 'SELECT * FROM wc_view_stats()' ],
+    [ 'district', $cheap,  q{SELECT wc_last_refresh('allergy_summary')} ],
+    [ 'district', $cheap,  'SELECT wc_preloaded()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_data_presence()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
+    [ 'district', $costly, 'SELECT wc_healthy()' ],
+);
+
+# Statements that fail: errors of ours, of the server under a call guard, of C++.
+my @failing = (
+    q{SELECT * FROM wc_install('nonsense')},
+    q{SELECT * FROM wc_retire('nonsense')},
+    q{SELECT * FROM wc_configure('nonsense', 'x')},
+    q{SELECT * FROM wc_configure('timezone', 'Nowhere/Land')},
+    q{SELECT * FROM wc_configure('base_schema', 'no such schema')},
+    q{SELECT * FROM wc_map_column('students', 'nonsense', 'x')},
+    q{SELECT * FROM wc_map_column('students', 'grade', 'no_such_column + 1')},
+    q{SELECT * FROM wc_map_column('students', 'grade', '((')},
+    q{SELECT * FROM wc_disable(NULL)},
+    q{SELECT wc_view_query('nonsense')},
+    q{SELECT wc_view_name('nonsense')},
+    q{SELECT * FROM wc_refresh('nonsense')},
+    q{SELECT * FROM wc_refresh('allergy_summary', 'nonsense')},
+    q{SELECT * FROM wc_refresh_all('nonsense')},
+    q{SELECT * FROM wc_refresh_group('nonsense')},
+    q{SELECT * FROM wc_refresh_due('nonsense')},
+    q{SELECT * FROM wc_schedule('no such role')},
+    q{SELECT wc_set_schedule('nonsense', 'hourly')},
+    q{SELECT wc_set_schedule('allergy_summary', 'nonsense')},
+);
+my @failing_costly = (
+    q{SELECT * FROM wc_disable('nonsense')}, q{SELECT * FROM wc_enforce('nonsense')}, q{SELECT * FROM wc_breaches('nonsense')},
+);
+
+# No function is forgotten.
+my $all = join "\n", map { join ' ', @$_ } @forms;
+for my $function (split /\n/, $node->safe_psql('district', <<'SQL')) {
+SELECT DISTINCT p.proname FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'whitecross' ORDER BY 1
+SQL
+    like($all, qr/\b$function\b/, "$function is called");
+}
+
+my $measure = q{SELECT wall_trim() \g /dev/null
+SELECT 'memory', sum(used_bytes), sum(total_bytes), 1024 * substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+)')::bigint
+  FROM pg_backend_memory_contexts;};
+
+# growth(DATABASE, CALLS, SQL, SQL before): bytes used, held and resident by which calls let the session grow, and its errors.
+sub growth {
+    my ($database, $calls, $sql, $before) = @_;
+    my $warm_up = $calls < 100 ? $calls : 100;
+    my $script  = join "\n", $before ? "$before;" : '', '\o /dev/null', $measure, ("$sql;") x $warm_up, $measure, '\o', $measure,
+      '\o /dev/null', ("$sql;") x $calls, '\o', $measure, '';
+    my ($out, $err) = ('', '');
+    $node->psql($database, $script, stdout => \$out, stderr => \$err, on_error_stop => 0, timeout => 7200);
+    my @lines = map { [ (split /\|/)[ 1 .. 3 ] ] } grep { /^memory\|/ } split /\n/, $out;
+    die "the session did not last: $err\n" if @lines != 2;
+    return ((map { $lines[1][$_] - $lines[0][$_] } 0 .. 2), $err);
+}
+
+# not_growing(NAME, DATABASE, CALLS, SQL, SQL before, what is not ours): as said above. Returns the errors.
+sub not_growing {
+    my ($name, $database, $calls, $sql, $before, $not_ours) = @_;
+    my $started = time;
+    my @grown   = growth($database, $calls, $sql, $before);
+    my $err     = pop @grown;
+    my @allowed = $not_ours ? (growth($database, $calls, $not_ours))[ 0 .. 2 ] : (0, 0, 0);
+    my @bounds  = bounds($calls);
+    ok((grep { $grown[$_] - $allowed[$_] < $bounds[$_] } 0 .. 2) == 3,
+        sprintf('%s: %d calls grow memory contexts by less than %d kB, resident memory by less than %d kB', $name, $calls, map { $_ / 1024 } @bounds[ 1, 2 ]))
+      or diag(sprintf 'memory contexts grew by %d bytes used, %d held, resident memory by %d; %d, %d, %d of it not ours', @grown, @allowed);
+    note(sprintf '%d, %d, %d bytes (%d, %d, %d); %.1f s', @grown, @allowed, time - $started);
+    return $err;
+}
+
+for my $form (@forms) {
+    my ($database, $calls, $sql, $before, $not_ours) = @$form;
+    my $err = not_growing($sql . ($before ? " ($before)" : ''), $database, $calls, $sql, $before, $not_ours);
+    unlike($err, qr/ERROR/, 'and none of them fails');
+}
+
+# Failing at top level, and caught, in one transaction.
+for my $test ((map { [ $cheap, $_ ] } @failing), map { [ $costly, $_ ] } @failing_costly) {
+    my ($calls, $sql) = @$test;
+    my $err = not_growing("$sql, failing", 'district', $calls, $sql);
+    my $errors = () = $err =~ /ERROR/g;
+    is($errors, $calls + ($calls < 100 ? $calls : 100), 'and each of them fails');
+
+    my $block = sub { my ($n) = @_; return "DO \$do\$ BEGIN FOR i IN 1..$n LOOP BEGIN EXECUTE \$sql\$$sql\$sql\$; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END \$do\$" };
+    not_growing("$sql, caught $calls times", 'district', 1, $block->($calls), $block->(100));
+}
+
+done_testing();
