@@ -139,6 +139,14 @@ std::vector<Outcome> apply(pg::Spi &spi, const Change &change) {
                         std::string("It has no function ") + function + ".",
                         "Run ALTER EXTENSION pg_cron UPDATE; version 1.4 or later is needed.");
 
+    // One change at a time: the jobs that another session is about to remove would be gone between being seen and
+    // changed. The fourth part of an advisory lock's tag is 1 or 2 for what SQL functions lock, 3 for refreshes: 4 is
+    // ours.
+    pg::call([] {
+        LOCKTAG tag;
+        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, 4);
+        (void)LockAcquire(&tag, ExclusiveLock, false, false);
+    });
     const std::vector<Existing> existing = existing_jobs(spi, change.database);
     if (change.kind == Change::Kind::follow && existing.empty())
         return {};
