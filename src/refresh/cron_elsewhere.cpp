@@ -12,6 +12,7 @@
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -221,15 +222,41 @@ void on_transaction(XactEvent event, void *) {
     }
 }
 
+// Drops what a later change of the same subtransaction makes void, so that a transaction that asks a thousand times
+// keeps one. Runs in callbacks too: moves entries, allocates nothing, can't fail.
+void compact() {
+    for (size_t later = pending->size(); later-- > 1;)
+        for (size_t earlier = later; earlier-- > 0;) {
+            Pending &new_one = (*pending)[later];
+            Pending &old_one = (*pending)[earlier];
+            const bool both_changes = !OidIsValid(new_one.extension) && !OidIsValid(old_one.extension);
+            const auto kind = new_one.change.kind;
+            const auto old_kind = old_one.change.kind;
+            // Following makes void only another following; a new beginning after a removal needs it, to forget the
+            // role.
+            const bool makes_void = kind == Change::Kind::follow    ? old_kind == Change::Kind::follow
+                                    : kind == Change::Kind::replace ? old_kind != Change::Kind::remove
+                                                                    : true;
+            if (old_one.subtransaction != new_one.subtransaction || !both_changes || !makes_void)
+                break; // what lies further back stays too: order matters
+            if (new_one.change.run_as.empty() && kind == Change::Kind::replace)
+                new_one.change.run_as.swap(old_one.change.run_as); // "as before"
+            pending->erase(pending->begin() + static_cast<std::ptrdiff_t>(earlier));
+            --later;
+        }
+}
+
 void on_subtransaction(SubXactEvent event, SubTransactionId own, SubTransactionId parent, void *) {
     if (pending == nullptr)
         return;
     if (event == SUBXACT_EVENT_ABORT_SUB)
         std::erase_if(*pending, [own](const Pending &each) { return each.subtransaction == own; });
-    if (event == SUBXACT_EVENT_COMMIT_SUB)
+    if (event == SUBXACT_EVENT_COMMIT_SUB) {
         for (Pending &each : *pending)
             if (each.subtransaction == own)
                 each.subtransaction = parent;
+        compact();
+    }
 }
 
 void remember(Pending what) {
@@ -243,6 +270,7 @@ void remember(Pending what) {
     }
     what.subtransaction = GetCurrentSubTransactionId();
     pending->push_back(std::move(what));
+    compact();
 }
 
 } // namespace
@@ -252,9 +280,11 @@ void at_commit(const Change &change) {
 }
 
 void remove_when_gone(Oid extension) {
-    for (const Pending &each : pending != nullptr ? *pending : std::vector<Pending>())
-        if (each.extension == extension && each.subtransaction == GetCurrentSubTransactionId())
-            return; // one look is enough, however many commands there are
+    const SubTransactionId current = GetCurrentSubTransactionId();
+    if (pending != nullptr && std::any_of(pending->begin(), pending->end(), [&](const Pending &each) {
+            return each.extension == extension && each.subtransaction == current;
+        }))
+        return; // one look is enough, however many commands there are
     Change change;
     change.kind = Change::Kind::remove;
     change.database = this_database();

@@ -61,6 +61,16 @@ $node->safe_psql('school', 'BEGIN; SAVEPOINT s; SELECT wc_unschedule(); RELEASE 
 settle();
 is(jobs('school'), $all, 'of several changes in one transaction the last that was kept wins');
 
+$node->safe_psql('school', q{
+    DO $$ BEGIN
+      FOR i IN 1 .. 1000 LOOP
+        BEGIN PERFORM wc_unschedule(); PERFORM wc_schedule(); PERFORM wc_set_schedule('allergy_summary', 'hourly');
+        EXCEPTION WHEN division_by_zero THEN NULL; END;
+      END LOOP;
+    END $$});
+settle();
+is(jobs('school'), $all, 'a thousand times in one transaction is like once');
+
 # The worker waits for the caller's commit; here one that takes long, since it waits for a standby that isn't there.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'missing'");
 $node->reload;
