@@ -35,7 +35,7 @@ Oid oid_of(const pg::Text &value) {
 }
 
 std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site) {
-    const std::string ext = site.extension_schema();
+    const std::string &ext = site.extension_schema();
     const std::string names =
         "(SELECT name FROM " + ext + ".wc_index_definition UNION ALL SELECT name FROM " + ext + ".wc_view_definition)";
     std::map<std::string, Present> all;

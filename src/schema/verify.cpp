@@ -51,7 +51,9 @@ std::vector<Verdict> validate(pg::Spi &spi) {
     std::map<std::string, std::string> violations;
     for (const auto &[table, constraints] : by_table) {
         std::vector<std::string> counts;
-        const auto failure = pg::attempt([&] { counts = count_violations(spi, site, table, constraints); });
+        const auto failure = pg::attempt([&, &table = table, &constraints = constraints] {
+            counts = count_violations(spi, site, table, constraints);
+        });
         for (size_t i = 0; i < constraints.size() && !failure; ++i)
             violations[constraints[i]->wanted.name] = counts[i];
     }
