@@ -164,7 +164,7 @@ CREATE EXTENSION whitecross;
 SELECT check_name, status FROM wc_health_check() WHERE status <> 'ok' AND check_name NOT IN ('schedule', 'library');
 SELECT wc_healthy();
 
-\c regression
+\c contrib_regression
 SET client_min_messages = warning;
 DROP DATABASE regression_wc_health;
 DROP ROLE regress_wc_reader;

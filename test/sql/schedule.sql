@@ -109,6 +109,6 @@ BEGIN;
 SELECT job_name FROM wc_schedule() ORDER BY job_name;
 ROLLBACK;
 
-\c regression
+\c contrib_regression
 DROP DATABASE regression_wc_schedule;
 DROP ROLE regress_wc_scheduler;
