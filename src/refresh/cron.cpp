@@ -5,6 +5,10 @@
 
 #include <algorithm>
 
+extern "C" {
+#include "common/hashfn.h"
+}
+
 namespace wc::refresh::cron {
 
 namespace {
@@ -139,12 +143,15 @@ std::vector<Outcome> apply(pg::Spi &spi, const Change &change) {
                         std::string("It has no function ") + function + ".",
                         "Run ALTER EXTENSION pg_cron UPDATE; version 1.4 or later is needed.");
 
-    // One change at a time: the jobs that another session is about to remove would be gone between being seen and
-    // changed. The fourth part of an advisory lock's tag is 1 or 2 for what SQL functions lock, 3 for refreshes: 4 is
-    // ours.
-    pg::call([] {
+    // One change of a database's jobs at a time: those that another session is about to remove would be gone between
+    // being seen and changed. The fourth part of an advisory lock's tag is 1 or 2 for what SQL functions lock, 3 for
+    // refreshes: 4 is ours. Two databases of one hash wait for each other, and that is all.
+    const char *const database = change.database.c_str();
+    const auto length = static_cast<int>(change.database.size());
+    pg::call([=] {
         LOCKTAG tag;
-        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, 4);
+        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0,
+                             hash_bytes(reinterpret_cast<const unsigned char *>(database), length), 4);
         (void)LockAcquire(&tag, ExclusiveLock, false, false);
     });
     const std::vector<Existing> existing = existing_jobs(spi, change.database);

@@ -160,6 +160,7 @@ void remove_here(const Change &change) {
     const pg::UserScope superuser(BOOTSTRAP_SUPERUSERID, SECURITY_LOCAL_USERID_CHANGE);
     pg::SettingScope settings;
     settings.set("search_path", "pg_catalog, pg_temp");
+    settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
     pg::call([] { PushActiveSnapshot(GetTransactionSnapshot()); });
     {
         pg::Spi spi;
@@ -332,6 +333,8 @@ void work(dsm_handle handle) {
         BackgroundWorkerInitializeConnection(shared->database, nullptr, BGWORKER_BYPASS_ALLOWCONN);
         SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
         SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_OVERRIDE);
+        // Each statement must see what was committed while it waited for the change before it.
+        SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_OVERRIDE);
         SetConfigOption("lock_timeout", lock_timeout, PGC_USERSET, PGC_S_OVERRIDE);
     });
     try {

@@ -1,6 +1,7 @@
 // When each view is refreshed, and the jobs of pg_cron that see to it.
 #include "refresh/schedule.hpp"
 
+#include "pg/guc.hpp"
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
 #include "refresh/cron_elsewhere.hpp"
@@ -136,8 +137,11 @@ cron::Change change_for(pg::Spi &spi, cron::Change::Kind kind, const pg::Text &r
 }
 
 std::vector<cron::Outcome> make(pg::Spi &spi, const cron::Scheduler &scheduler, const cron::Change &change) {
-    if (scheduler.place() == cron::Place::here)
+    if (scheduler.place() == cron::Place::here) {
+        pg::SettingScope settings;
+        settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
         return cron::apply(spi, change);
+    }
     cron::at_commit(change);
     std::vector<cron::Outcome> outcomes;
     for (const cron::Job &job : change.jobs)

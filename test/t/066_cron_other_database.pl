@@ -71,6 +71,13 @@ $node->safe_psql('school', q{
 settle();
 is(jobs('school'), $all, 'a thousand times in one transaction is like once');
 
+# One right after the other, whatever the isolation level over there: each sees what the one before has done.
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'});
+$node->safe_psql('school', join "\n", ('SELECT wc_unschedule();', 'SELECT wc_schedule();') x 20);
+settle();
+is(jobs('school'), $all, 'changes in a row');
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET default_transaction_isolation');
+
 # The worker waits for the caller's commit; here one that takes long, since it waits for a standby that isn't there.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'missing'");
 $node->reload;
