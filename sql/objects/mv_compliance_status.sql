@@ -48,13 +48,13 @@ SELECT s."id" AS "studentId", s."schoolId", s."nurseId", s."studentNumber", s."f
         GROUP BY v."studentId") AS dose ON dose."studentId" = s."id"
   LEFT JOIN (
        SELECT h."studentId",
-              max(h."recordDate") FILTER (WHERE h."kind" = 'physical') AS "lastPhysical",
-              max(h."recordDate") FILTER (WHERE h."kind" = 'vision') AS "lastVision",
-              max(h."recordDate") FILTER (WHERE h."kind" = 'hearing') AS "lastHearing"
+              max(h."recordDate") FILTER (WHERE h."kind" = 1) AS "lastPhysical",
+              max(h."recordDate") FILTER (WHERE h."kind" = 2) AS "lastVision",
+              max(h."recordDate") FILTER (WHERE h."kind" = 3) AS "lastHearing"
          FROM (SELECT r."studentId", r."recordDate",
-                      CASE r."recordType" WHEN 'PHYSICAL_EXAM' THEN 'physical'
-                                          WHEN 'VISION_SCREENING' THEN 'vision' WHEN 'VISION' THEN 'vision'
-                                          WHEN 'HEARING_SCREENING' THEN 'hearing' WHEN 'HEARING' THEN 'hearing' END AS "kind"
+                      CASE r."recordType" WHEN 'PHYSICAL_EXAM' THEN 1
+                                          WHEN 'VISION_SCREENING' THEN 2 WHEN 'VISION' THEN 2
+                                          WHEN 'HEARING_SCREENING' THEN 3 WHEN 'HEARING' THEN 3 END AS "kind"
                  FROM {health_records: studentId, recordType, recordDate, isActive, deletedAt} AS r
                 WHERE r."deletedAt" IS NULL AND r."isActive" IS NOT FALSE {only r."studentId"}
                OFFSET 0) AS h
