@@ -264,7 +264,7 @@ SQL
 }
 
 sub writes {
-    my ($runs, $students) = @_;
+    my (undef, $runs) = @_;
     text(<<'MARKDOWN');
 ## Writing with all constraints and indexes against none
 
