@@ -41,7 +41,7 @@ OBJS = $(SOURCES:.cpp=.o)
 CONDITION_NAMES = build/condition_names.inc
 
 # Server regression tests (test/sql), run in this order in one database.
-REGRESS = wall refresh schedule health
+REGRESS = wall managed_objects refresh schedule health
 REGRESS_OPTS = --inputdir=test --dlpath=test/modules/wall
 
 # Isolation tests (test/isolation/specs).

@@ -114,9 +114,12 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
             },
             {}, false);
         for (const Action &action : actions)
-            if (action.name == name && action.action == "kept")
-                throw pg::Error(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST, "cannot switch off \"" + name + "\"",
-                                action.reason + ".", "Drop what depends on it, or wait for the lock, and try again.");
+            if (action.name == name && action.action == "kept") {
+                const bool used = state.wanted.is_view() && !dependents(spi, state.oid).empty();
+                throw pg::Error(used ? ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST : ERRCODE_LOCK_NOT_AVAILABLE,
+                                "cannot switch off \"" + name + "\"", "The reason: " + action.reason + ".",
+                                used ? "Drop what depends on it, and try again." : "Try again at a quiet time.");
+            }
     }
     spi.query("INSERT INTO " + site.extension_schema() +
                   ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"

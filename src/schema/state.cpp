@@ -214,6 +214,11 @@ void judge_present(State &state, bool same) {
         state.reason = same && state.populated ? state.wanted.note : state.remembered.reason.value_or("");
         if (same && !state.populated && state.reason.empty())
             state.reason = "not filled: run wc_install() or wc_refresh()";
+        if (same && !state.validated)
+            state.reason = state.wanted.is_constraint() ? "not validated: wc_validate() counts the rows that violate it"
+                                                        : "invalid: REINDEX INDEX mends it";
+        if (!same && !state.wanted.applicable())
+            state.reason = state.wanted.not_applicable + state.wanted.missing;
         if (!same && state.reason.empty())
             state.reason = "made from another definition: wc_install() rebuilds it";
     } else {

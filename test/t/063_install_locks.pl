@@ -92,7 +92,8 @@ for my $case (@cases) {
           . 'mv_allergy_summary|kept|no lock on mv_allergy_summary within whitecross.lock_timeout',
         'so are the objects on its table, and nothing else');
     my (undef, $state, $err) = try_sql($node, $database, "$brief; SELECT wc_disable('idx_allergies_by_student')");
-    is($state, '2BP01', 'wc_disable() refuses');
+    is($state, '55P03', 'wc_disable() refuses');
+    like($err, qr/The reason: no lock on allergies within whitecross\.lock_timeout\./, 'with the reason');
     $application->query_safe('COMMIT');
     $application->quit;
     is($node->safe_psql($database, "$brief; SELECT DISTINCT action FROM wc_retire()"), 'dropped', 'and go once it is free');
