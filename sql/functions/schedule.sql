@@ -132,6 +132,7 @@ COMMENT ON FUNCTION @extschema@.wc_scheduled_jobs() IS
 
 CREATE FUNCTION @extschema@.wc_watch_drop() RETURNS event_trigger
 LANGUAGE c
+SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_watch_drop';
 COMMENT ON FUNCTION @extschema@.wc_watch_drop() IS
 'Internal: when the extension is dropped, its jobs are removed from pg_cron.';
