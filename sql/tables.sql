@@ -99,11 +99,13 @@ CREATE TABLE @extschema@.wc_registry (
     disabled   boolean NOT NULL DEFAULT false,
     definition text,
     reason     text,
-    grants     jsonb
+    grants     jsonb,
+    indexes    text[]
 );
 COMMENT ON TABLE @extschema@.wc_registry IS 'What became of each managed object: made by us or not, from which definition, switched off, why not.';
 COMMENT ON COLUMN @extschema@.wc_registry.definition IS 'The statement that made the object; where the one of today differs, the object is outdated.';
 COMMENT ON COLUMN @extschema@.wc_registry.grants IS 'Grants of a view that is suspended, to be given again.';
+COMMENT ON COLUMN @extschema@.wc_registry.indexes IS 'Indexes that the site had added to a view that is suspended, to be made again.';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.wc_site_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.wc_site_mapping', '');

@@ -282,7 +282,7 @@ class Installer {
         const bool rebuild = state.exists();
         auto failure = step([&] {
             if (rebuild) {
-                remember_grants(spi_, *site_, state);
+                remember_additions(spi_, *site_, state);
                 spi_.query("DROP MATERIALIZED VIEW " + site_->qualified(state.wanted.name));
             }
             make_view(spi_, *site_, state);
@@ -293,7 +293,7 @@ class Installer {
                     make_index(spi_, *site_, index);
                     made(index, rebuild ? "rebuilt" : "created");
                 }
-            restore_grants(spi_, *site_, state);
+            restore_additions(spi_, *site_, state);
         });
         if (failure) {
             refuse(state, failure_reason(*failure));

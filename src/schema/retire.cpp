@@ -22,15 +22,15 @@ std::string drop_statement(const Site &site, const State &state) {
 
 // Drops an object of ours. Returns what happened: dropped, or kept with the reason.
 Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &state, const std::string &reason,
-            bool keep_grants) {
+            bool keep_additions) {
     if (const auto unlocked = locks.missing(state.wanted.table, AccessExclusiveLock))
         return action_of(state, "kept", *unlocked);
     if (state.wanted.is_view())
         if (const std::string names = dependents(spi, state.oid); !names.empty())
             return action_of(state, "kept", "others depend on it: " + names);
     if (auto failure = pg::attempt([&] {
-            if (keep_grants)
-                remember_grants(spi, site, state);
+            if (keep_additions)
+                remember_additions(spi, site, state);
             spi.query(drop_statement(site, state));
             remember(spi, site, state, false, {}, reason);
         }))
@@ -39,7 +39,7 @@ Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &sta
 }
 
 std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::function<bool(const Definition &)> &chosen,
-                             const std::string &reason, bool keep_grants) {
+                             const std::string &reason, bool keep_additions) {
     pg::SettingScope settings;
     settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
     one_at_a_time(spi, function);
@@ -65,7 +65,7 @@ std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::func
                                            : action_of(state, "kept", "its view is kept"));
             continue;
         }
-        Action action = drop(spi, site, locks, state, reason, keep_grants && state.wanted.is_view());
+        Action action = drop(spi, site, locks, state, reason, keep_additions && state.wanted.is_view());
         if (state.wanted.is_view())
             gone[state.wanted.name] = action.action == "dropped";
         actions.push_back(std::move(action));

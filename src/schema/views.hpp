@@ -25,9 +25,10 @@ std::optional<std::string> fill_view(pg::Spi &spi, const Site &site, const State
 // Tells the room that schedules that views were installed.
 void views_installed(pg::Spi &spi);
 
-// Grants on a view and its columns, by role name: kept in wc_registry, and given again to the roles that exist.
-void remember_grants(pg::Spi &spi, const Site &site, const State &state);
-void restore_grants(pg::Spi &spi, const Site &site, const State &state);
+// What the site has added to a view, kept in wc_registry while the view is made anew: grants on it and its columns,
+// given again to the roles that exist, and indexes that aren't ours.
+void remember_additions(pg::Spi &spi, const Site &site, const State &state);
+void restore_additions(pg::Spi &spi, const Site &site, const State &state);
 
 // Takes back what default privileges gave on a view that has just been made: it shows every row whatever the policies
 // of the base tables, so nobody but its owner reads it unless somebody says so of this view.

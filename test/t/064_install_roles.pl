@@ -83,6 +83,9 @@ SET ROLE substitute;
 GRANT SELECT ON mv_allergy_summary TO clinic;
 GRANT SELECT ("studentId") ON mv_compliance_status TO clinic;
 SQL
+sql('CREATE INDEX my_index ON mv_allergy_summary (lower("lastName")) WHERE "totalAllergies" > 0; CREATE INDEX my_other ON mv_allergy_summary USING hash (grade)');
+my $indexes = q{SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid::regclass::text LIKE 'my\_%' ORDER BY 1};
+my $added = sql($indexes);
 my $given = sql($grants);
 like($given, qr/^mv_allergy_summary\|clinic\|SELECT\|f\|substitute$/m, 'a chain of grants');
 is(sql('SELECT DISTINCT action FROM wc_suspend_views(); SELECT count(*) FROM pg_matviews'), "dropped\n0", 'the views are suspended');
@@ -90,13 +93,21 @@ is(sql(q{SELECT DISTINCT reason FROM wc_objects() WHERE kind = 'materialized vie
 sql('SELECT wc_suspend_views()');
 is(sql('SELECT DISTINCT action FROM wc_install(); SELECT count(*) FROM wc_install()'), "created\n0", 'wc_install() brings them back');
 is(sql($grants), $given, 'with all their grants, on the table and on columns, to PUBLIC, with grant options, and with their grantors');
+is(sql($indexes), $added, 'and the indexes that the site had added');
 is(sql(q{SELECT wc_configure('timezone', 'Asia/Tokyo') IS NULL LIMIT 1; SELECT DISTINCT action FROM wc_install()}), "f\nrebuilt", 'a change rebuilds the views');
 is(sql($grants), $given, 'with all their grants');
 is(sql(q{SELECT DISTINCT status FROM wc_refresh_all('full')}) && sql($grants), $given, 'a full refresh keeps them');
 sql(q{SELECT wc_suspend_views(); DROP OWNED BY substitute; DROP ROLE substitute; SELECT wc_install()});
 unlike(sql($grants), qr/substitute/, 'a role that is gone meanwhile gets nothing');
 like(sql($grants), qr/^mv_allergy_summary\|clinic\|SELECT\|f\|registrar$/m, 'what it had granted comes from the owner');
-is(sql(q{SELECT count(*) FROM wc_registry WHERE grants IS NOT NULL}), '0', 'and nothing is remembered any longer');
+is(sql(q{SELECT wc_map_column('users', 'lastName', 'lower("lastName")') IS NULL; CREATE INDEX my_third ON mv_appointment_statistics ("nurseName"); SELECT action FROM wc_install() WHERE name = 'mv_appointment_statistics'}) && sql($indexes),
+    $added . "\nCREATE INDEX my_third ON public.mv_appointment_statistics USING btree (\"nurseName\")", 'a rebuild keeps added indexes, too');
+sql(q{CREATE FUNCTION gone(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN $1; CREATE INDEX my_lost ON mv_allergy_summary (gone(grade)); SELECT wc_suspend_views(); DROP FUNCTION gone});
+my (undef, $lost_state, $lost) = try_sql($node, $database, 'SELECT count(*) FROM wc_install()');
+is($lost_state, '', 'an index that can\'t be made any more does not keep its view away');
+like($lost, qr/WARNING: .*an index that was added to "mv_allergy_summary" could not be made again: undefined_function \(42883\)\nHINT: .*wc_registry/, 'but is not lost without a word');
+like(sql(q{SELECT indexes FROM wc_registry WHERE indexes IS NOT NULL; UPDATE wc_registry SET indexes = NULL}), qr/my_lost ON public\.mv_allergy_summary/, 'nor at all');
+is(sql(q{SELECT count(*) FROM wc_registry WHERE grants IS NOT NULL OR indexes IS NOT NULL}), '0', 'and nothing is remembered any longer');
 
 # ---- Who may do it.
 fresh('CREATE SCHEMA wc; CREATE EXTENSION whitecross SCHEMA wc; GRANT USAGE ON SCHEMA wc TO operator');

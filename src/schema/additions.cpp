@@ -1,4 +1,6 @@
-// Grants on a materialized view: none by default, and the same as before when it is made anew.
+// What a site adds to a materialized view, grants and indexes: nothing by default, and the same as before when it is
+// made anew.
+#include "schema/operations.hpp"
 #include "schema/views.hpp"
 
 #include "pg/transaction.hpp"
@@ -15,6 +17,50 @@ void revoke_defaults(pg::Spi &spi, const Site &site, const State &state) {
                                {std::to_string(state.oid)})
                          .rows)
         spi.query("REVOKE ALL ON " + site.qualified(state.wanted.name) + " FROM " + *row[0]);
+}
+
+namespace {
+
+void remember_indexes(pg::Spi &spi, const Site &site, const State &state) {
+    // Beside those that could not be made again the last time.
+    spi.query(
+        "UPDATE " + site.extension_schema() +
+            ".wc_registry AS r SET indexes = (SELECT pg_catalog.array_agg(u.definition ORDER BY u.definition) FROM ("
+            "  SELECT pg_catalog.unnest(r.indexes)"
+            "  UNION"
+            "  SELECT pg_catalog.pg_get_indexdef(c.oid)"
+            "    FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
+            "   WHERE i.indrelid = $1::oid AND c.relname NOT IN (SELECT d.name FROM " +
+            site.extension_schema() +
+            ".wc_index_definition AS d)) AS u(definition))"
+            " WHERE name = $2",
+        {std::to_string(state.oid), state.wanted.name});
+}
+
+void restore_indexes(pg::Spi &spi, const Site &site, const State &state) {
+    const std::string registry = site.extension_schema() + ".wc_registry";
+    for (auto &row : spi.query("SELECT u.e FROM " + registry +
+                                   " AS r, pg_catalog.unnest(r.indexes) WITH ORDINALITY AS u(e, n)"
+                                   " WHERE r.name = $1 ORDER BY u.n",
+                               {state.wanted.name})
+                         .rows) {
+        // One that can't be made any more, of a column that is gone, must not keep the view away.
+        const auto failure = pg::attempt([&] { spi.query(*row[0]); });
+        if (!failure) {
+            spi.query("UPDATE " + registry +
+                          " SET indexes = nullif(pg_catalog.array_remove(indexes, $2), '{}') WHERE name = $1",
+                      {state.wanted.name, row[0]});
+            continue;
+        }
+        const std::string reason = failure_reason(*failure);
+        const char *why = reason.c_str();
+        const char *view = state.wanted.name.c_str();
+        pg::call([=] {
+            ereport(WARNING,
+                    (errmsg("an index that was added to \"%s\" could not be made again: %s", view, why),
+                     errhint("Its definition stands in the column \"indexes\" of wc_registry, row \"%s\".", view)));
+        });
+    }
 }
 
 void remember_grants(pg::Spi &spi, const Site &site, const State &state) {
@@ -82,6 +128,18 @@ void restore_grants(pg::Spi &spi, const Site &site, const State &state) {
     for (auto &row : waiting) // from a grantor who has no right any more: then from the owner
         spi.query(*row[0]);
     spi.query("UPDATE " + registry + " SET grants = NULL WHERE name = $1", {state.wanted.name});
+}
+
+} // namespace
+
+void remember_additions(pg::Spi &spi, const Site &site, const State &state) {
+    remember_grants(spi, site, state);
+    remember_indexes(spi, site, state);
+}
+
+void restore_additions(pg::Spi &spi, const Site &site, const State &state) {
+    restore_grants(spi, site, state);
+    restore_indexes(spi, site, state);
 }
 
 } // namespace wc::schema
