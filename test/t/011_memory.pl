@@ -70,7 +70,7 @@ my @forms  = (
     [ 'district', $costly, q{CALL wc_run_schedule('daily')}, $here ],
     [ 'district', $cheap,  'SELECT * FROM wc_scheduler()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_scheduled_jobs()' ],
-    [ 'district', $cheap,  'DROP EXTENSION IF EXISTS no_such_extension /* wc_watch_drop, wc_restore_links */', 'SET client_min_messages = warning' ],
+    [ 'district', $costly, 'DROP EXTENSION IF EXISTS no_such_extension /* wc_watch_drop, wc_restore_links */', 'SET client_min_messages = warning' ],
     [ 'district', $cheap,  'SELECT wc_caller_messages()' ],
     [ 'district', $cheap,  q{SELECT wc_view_name('allergy_summary')} ],
     [ 'district', $costly, 'SELECT * FROM wc_view_stats()' ],
