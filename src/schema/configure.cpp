@@ -53,8 +53,9 @@ std::vector<Action> consequences(pg::Spi &spi) {
     return actions;
 }
 
-// Site's expressions run as the owner of a view: they may call nothing that a user could have written.
-void check_expression(const Site &site, const std::string &table, const std::string &expression) {
+} // namespace
+
+void require_safe_mapping(const Site &site, const std::string &table, const std::string &expression) {
     if (!pg::is_single_expression(expression))
         throw pg::Error(ERRCODE_SYNTAX_ERROR, "a column mapping must be a single expression", {},
                         "Give a column, a column of a lookup, or one expression, without comments.");
@@ -73,8 +74,6 @@ void check_expression(const Site &site, const std::string &table, const std::str
                         "The expression calls " + *function + ".",
                         "Use PostgreSQL's own functions and operators, or a generated column of the table.");
 }
-
-} // namespace
 
 std::vector<Action> configure(pg::Spi &spi, const std::string &name, const pg::Text &value) {
     const Site site(spi);
@@ -114,7 +113,7 @@ std::vector<Action> map_column(pg::Spi &spi, const std::string &table, const std
         if (core::trim(*expression).empty())
             throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "a column mapping must not be empty", {},
                             "Give NULL to go back to the default, or 'NULL' for a column that the site does not have.");
-        check_expression(site, table, *expression);
+        require_safe_mapping(site, table, *expression);
         spi.query("INSERT INTO " + ext +
                       "wc_site_mapping (table_name, canonical, expression) VALUES ($1, $2, $3)"
                       " ON CONFLICT (table_name, canonical) DO UPDATE SET expression = excluded.expression",

@@ -39,8 +39,13 @@ struct Verdict {
 std::vector<Verdict> validate(pg::Spi &spi);
 // Puts a constraint in as NOT VALID whatever rows there are. Throws 42704 (unknown), 55000 (not applicable).
 std::vector<Action> enforce(pg::Spi &spi, const std::string &constraint);
-// The keys of the rows that violate a constraint, as JSON objects of the primary key's columns (ctid without one).
-std::vector<std::string> breaches(pg::Spi &spi, const std::string &constraint);
+// The rows that violate a constraint.
+struct Breaches {
+    std::string table;
+    std::vector<std::string> keys; // JSON objects of the primary key's columns (ctid without one)
+};
+// Throws as enforce(), and what the caller may not read or what can't be evaluated, without the server's text.
+Breaches breaches(pg::Spi &spi, const std::string &constraint);
 
 // Sets a configuration value (empty: back to the default) and returns the objects that wc_install() will rebuild or
 // make. Throws 42704 for an unknown name, 22023 for a value that can't be, 55000 for base_schema while objects are
@@ -69,11 +74,14 @@ State find_state(pg::Spi &spi, const Site &site, const std::string &name);
 // Remembers in wc_registry. Private to the room.
 void remember(pg::Spi &spi, const Site &site, const State &state, bool made, const pg::Text &definition,
               const std::string &reason);
-// The table of a CHECK or index, the view of a view index, locked in the order of names. Private to the room.
+// A row of what was done to an object. Private to the room.
 Action action_of(const State &state, const std::string &action, const std::string &reason = {});
-// SQL for counting the rows that violate each of some constraints of one table, in one scan.
+// How many rows violate each of some constraints of one table, counted in one scan. Private to the room.
 std::vector<std::string> count_violations(pg::Spi &spi, const Site &site, const std::string &table,
                                           const std::vector<const State *> &constraints);
+// Throws where an expression of a column mapping isn't one expression, has a sub-select in it, or calls a function that
+// isn't built in (42601, 0A000, 22023): it runs as the owner of a view. Without the table only its form can be checked.
+void require_safe_mapping(const Site &site, const std::string &table, const std::string &expression);
 // Throws 42501 where an expression over a table's columns would call a function that isn't built in: a user's type may
 // bring casts of the user's own, and these statements run with the rights of the extension's owner.
 void require_built_in(const Site &site, const std::string &table, const std::string &expression);

@@ -142,11 +142,10 @@ WC_FUNCTION(wc_enforce) {
 WC_FUNCTION(wc_breaches) {
     const std::string name = pg::required_text(fcinfo, 0, "constraint_name");
     pg::Spi spi;
-    const schema::Site site(spi);
-    const auto state = schema::find_state(spi, site, name);
+    const schema::Breaches found = schema::breaches(spi, name);
     pg::ResultSet rows(fcinfo);
-    for (const auto &key : schema::breaches(spi, name))
-        rows.add({state.wanted.table, key});
+    for (const auto &key : found.keys)
+        rows.add({found.table, key});
     return rows.done();
 }
 

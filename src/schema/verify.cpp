@@ -92,7 +92,7 @@ std::vector<Action> enforce(pg::Spi &spi, const std::string &constraint) {
     return {action_of(state, "created", "not valid: rows that violate it stay until they are mended")};
 }
 
-std::vector<std::string> breaches(pg::Spi &spi, const std::string &constraint) {
+Breaches breaches(pg::Spi &spi, const std::string &constraint) {
     const Site site(spi);
     const State state = require_constraint(spi, site, constraint);
     const std::string table = site.qualified(state.wanted.table);
@@ -105,19 +105,20 @@ std::vector<std::string> breaches(pg::Spi &spi, const std::string &constraint) {
                   " WHERE i.indrelid = $1::oid AND i.indisprimary",
                   {std::to_string(site.table(state.wanted.table)->relid), alias})
             .value_or("'ctid', " + alias + ".ctid");
-    std::vector<std::string> keys;
+    Breaches found;
+    found.table = state.wanted.table;
     const auto failure = pg::attempt([&] {
         for (auto &row : spi.query("SELECT pg_catalog.jsonb_build_object(" + key + ") AS k FROM " + table + " AS " +
                                    alias + " WHERE (" + state.wanted.expression + ") IS FALSE ORDER BY k")
                              .rows)
-            keys.push_back(*row[0]);
+            found.keys.push_back(*row[0]);
     });
     if (failure) // the server's text could hold a row's value
         throw pg::Error(failure->sqlstate(), "cannot look for violations of \"" + constraint + "\"",
                         "The rows of table " + state.wanted.table + " could not be read: " + failure_reason(*failure) +
                             ".",
                         "See the mapping of the table's columns in wc_column_mapping, and the privileges of the role.");
-    return keys;
+    return found;
 }
 
 } // namespace wc::schema

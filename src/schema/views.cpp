@@ -1,4 +1,5 @@
 // Making materialized views and indexes.
+#include "schema/operations.hpp"
 #include "schema/views.hpp"
 
 #include "pg/membership.hpp"
@@ -55,6 +56,11 @@ std::string view_owner_problem(pg::Spi &spi, const Site &site, const State &stat
 }
 
 void make_view(pg::Spi &spi, const Site &site, State &state) {
+    // A mapping may have been given before its table was there.
+    for (const auto &table : state.wanted.base_tables)
+        for (const auto &[canonical, column] : site.canonical_columns(table))
+            if (const Resolution found = site.resolve(table, canonical); found.kind == Resolution::Kind::expression)
+                require_safe_mapping(site, table, found.expression);
     const std::string name = site.qualified(state.wanted.name);
     spi.query(state.wanted.sql + " WITH NO DATA");
     spi.query("ALTER MATERIALIZED VIEW " + name + " OWNER TO " + pg::quote_name(owner_of_students(spi, site)));

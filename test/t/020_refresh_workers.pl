@@ -15,7 +15,6 @@ $node->safe_psql('district', 'ALTER DATABASE district SET whitecross.max_refresh
 
 my $working = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'whitecross refresh'};
 my $stuck   = qq{$working AND wait_event_type = 'Lock'};
-my $calls   = 0;
 
 # Shuts every refresh of the five views out, half way: where it reads the base tables.
 sub block {
@@ -29,19 +28,8 @@ sub begin_call {
     my ($sql) = @_;
     my $session = $node->background_psql('district', on_error_stop => 0);
     my $pid = $session->query_safe('SELECT pg_backend_pid()');
-    $calls++;
-    $session->query_until(qr/sent $calls/, "\\set VERBOSITY verbose\n\\echo sent $calls\n$sql;\n\\echo answered $calls\n");
+    send_to($session, $sql);
     return ($session, $pid);
-}
-
-# What it answered.
-sub answer {
-    my ($session) = @_;
-    $session->{timeout}->start;
-    $session->{run}->pump until $session->{stdout} =~ /answered \d+/ || $session->{timeout}->is_expired;
-    my ($out, $err) = ($session->{stdout}, $session->{stderr});
-    $session->quit;
-    return ($out, $err);
 }
 
 sub settles { my ($sql, $expected, $name) = @_; ok($node->poll_query_until('district', $sql, $expected), $name); return; }

@@ -35,22 +35,6 @@ sub session {
     return $session;
 }
 
-# Sends a statement without waiting for its end; answer() waits, and returns its output and messages.
-my $calls = 0;
-sub send_to {
-    my ($session, $sql) = @_;
-    $calls++;
-    $session->query_until(qr/sent $calls/, "\\set VERBOSITY verbose\n\\echo sent $calls\n$sql;\n\\echo answered $calls\n");
-    return;
-}
-sub answer {
-    my ($session) = @_;
-    $session->{timeout}->start;
-    $session->{run}->pump until $session->{stdout} =~ /answered \d+/ || $session->{timeout}->is_expired;
-    my ($out, $err) = ($session->{stdout}, $session->{stderr});
-    $session->quit;
-    return ($out, $err);
-}
 sub waits { my ($name) = @_; ok($node->poll_query_until($database, q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}), $name); return; }
 
 my $brief = q{SET client_min_messages = warning; SET whitecross.lock_timeout = '300ms'};

@@ -191,4 +191,21 @@ is(sql(q{SELECT btrim("epiPenLocation") = '' FROM allergies LIMIT 1; SELECT DIST
 is(sql(q{SELECT name, status, reason FROM wc_objects() WHERE name = 'chk_allergies_epipen_location'}),
     'chk_allergies_epipen_location|pending|insufficient_privilege (42501)', 'what would call it is pending');
 
+# A mapping is given before its table is there, when only its form can be checked.
+fresh(<<"SQL");
+CREATE TABLE public.caught (who text);
+GRANT INSERT ON public.caught TO PUBLIC;
+CREATE FUNCTION public.curse(text) RETURNS text $trap RETURN \$1; END\$\$;
+ALTER TABLE users RENAME TO users_to_come;
+CREATE EXTENSION whitecross;
+SELECT wc_map_column('users', 'lastName', 'public.curse("lastName")');
+SQL
+is(state_of(q{SELECT wc_map_column('users', 'firstName', 'a) FROM x --')}), '42601', 'its form is checked at once');
+sql('ALTER TABLE users_to_come RENAME TO users; SELECT wc_install()');
+is(sql(q{SELECT status, reason FROM wc_objects() WHERE name = 'mv_appointment_statistics'}), 'pending|invalid_parameter_value (22023)',
+    'when the table is there, a view is not made with a function that isn\'t built in');
+is(sql('SELECT count(*) FROM public.caught'), '0', 'and that function is not called');
+sql(q{SELECT wc_map_column('users', 'lastName', 'upper("lastName")'); SELECT wc_install()});
+is(sql(q{SELECT status FROM wc_objects() WHERE name = 'mv_appointment_statistics'}), 'installed', 'with a built-in one it is made');
+
 done_testing();

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node make_database try_sql catalogue same_lines tree VIEWS);
+our @EXPORT = qw(new_node make_database try_sql send_to answer catalogue same_lines tree VIEWS);
 
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
   mv_allergy_summary mv_appointment_statistics);
@@ -63,6 +63,26 @@ sub try_sql {
     $node->psql($database, "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 1, %options);
     my ($state) = $err =~ /(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}):/;
     return ($out, $state // '', $err);
+}
+
+# send_to(SESSION, SQL): sends a statement to a session of background_psql without waiting for its end.
+# answer(SESSION): waits for it, ends the session, and returns its output and messages.
+my $sent = 0;
+
+sub send_to {
+    my ($session, $sql) = @_;
+    $sent++;
+    $session->query_until(qr/sent $sent/, "\\set VERBOSITY verbose\n\\echo sent $sent\n$sql;\n\\echo answered $sent\n");
+    return;
+}
+
+sub answer {
+    my ($session) = @_;
+    $session->{timeout}->start;
+    $session->{run}->pump until $session->{stdout} =~ /answered \d+/ || $session->{timeout}->is_expired;
+    my ($out, $err) = ($session->{stdout}, $session->{stderr});
+    $session->quit;
+    return ($out, $err);
 }
 
 # catalogue(NODE, DATABASE): what the database holds beyond the system's own, by name: relations with their grants,
