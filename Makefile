@@ -6,9 +6,9 @@
 EXTENSION = whitecross
 MODULE_big = whitecross
 PGFILEDESC = "whitecross - managed objects of a school-health database"
-EXTENSION_VERSION = 1.0.0
+EXTENSION_VERSION = 1.1.0
 
-# The installation script is these parts in this order; a part may use what an earlier one made.
+# The installation script of this version is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
 	sql/tables.sql \
 	sql/refresh_tables.sql \
@@ -33,6 +33,8 @@ SQL_PARTS = \
 
 SCRIPT = sql/$(EXTENSION)--$(EXTENSION_VERSION).sql
 DATA_built = $(SCRIPT)
+# Kept in the tree: the scripts of earlier versions, and the updates from one to the next, which are written by hand.
+DATA = $(filter-out $(SCRIPT), $(sort $(wildcard sql/$(EXTENSION)--*.sql)))
 
 SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
