@@ -12,9 +12,11 @@ EXTENSION_VERSION = 1.1.0
 SQL_PARTS = \
 	sql/tables.sql \
 	sql/refresh_tables.sql \
+	sql/change_tables.sql \
 	sql/functions/schema.sql \
 	sql/functions/base_tables.sql \
 	sql/functions/refresh.sql \
+	sql/functions/capture.sql \
 	sql/functions/schedule.sql \
 	sql/functions/observe.sql \
 	sql/functions/health.sql \
@@ -43,7 +45,7 @@ OBJS = $(SOURCES:.cpp=.o)
 CONDITION_NAMES = build/condition_names.inc
 
 # Server regression tests (test/sql), run in this order in one database.
-REGRESS = wall managed_objects refresh schedule health
+REGRESS = wall managed_objects capture refresh schedule health
 REGRESS_OPTS = --inputdir=test --dlpath=test/modules/wall
 
 # Isolation tests (test/isolation/specs).

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "executor/executor.h"
 #include "utils/guc_tables.h"
 }
 
@@ -56,6 +57,14 @@ const char *caller_message_level() {
     const GucStack *saved = level->gen.stack;
     const bool raised = saved != nullptr && saved->state == GUC_SAVE;
     return config_enum_lookup_by_value(level, raised ? saved->prior.val.enumval : client_min_messages);
+}
+
+void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate) {
+#if PG_VERSION_NUM >= 160000
+    (void)ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL, false);
+#else
+    (void)ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL);
+#endif
 }
 
 } // namespace wc::pg::compat

@@ -24,4 +24,7 @@ inline Walker walker(bool (*function)(Node *, void *)) {
 }
 #endif
 
+// Enters a row that has just been put into a table into the table's indexes. Plain server code.
+void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate);
+
 } // namespace wc::pg::compat

@@ -3,6 +3,7 @@
 #include "pg/function.hpp"
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
+#include "refresh/capture.hpp"
 #include "refresh/refresh.hpp"
 
 namespace wc::refresh {
@@ -110,4 +111,10 @@ WC_FUNCTION(wc_refresh_group) {
         request.views = refresh::views_of_group(spi, name);
     }
     return refresh::refreshed(fcinfo, request);
+}
+
+// wc_capture(): trigger on a base table. Arguments: see src/refresh/capture.cpp.
+WC_FUNCTION(wc_capture) {
+    refresh::on_capture(fcinfo);
+    return static_cast<Datum>(0);
 }
