@@ -5,6 +5,7 @@
 #include "pg/transaction.hpp"
 #include "refresh/capture.hpp"
 #include "refresh/refresh.hpp"
+#include "refresh/replicated.hpp"
 
 namespace wc::refresh {
 
@@ -117,4 +118,9 @@ WC_FUNCTION(wc_refresh_group) {
 WC_FUNCTION(wc_capture) {
     refresh::on_capture(fcinfo);
     return static_cast<Datum>(0);
+}
+
+// wc_ignore_replicated(): trigger on the tables of the extension. Returns the row, or nothing to a replication worker.
+WC_FUNCTION(wc_ignore_replicated) {
+    return refresh::without_replicated(fcinfo);
 }
