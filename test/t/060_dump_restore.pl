@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WhiteCross::Description;
 use WhiteCross::Test;
 
 # One clock for every session of every server, jobs included: views can be compared row by row.
@@ -46,18 +47,6 @@ sub state_of {
 sub jobs_of {
     my ($server) = @_;
     return $server->safe_psql('reference', 'SELECT jobname, schedule, command, database, username, active FROM cron.job ORDER BY jobname');
-}
-
-# The server writes ARRAY['A'::varchar]::text[] out, and reads it back as ARRAY['A'::varchar::text]: the same thing.
-sub settled {
-    my ($catalogue) = @_;
-    $catalogue =~ s/\(ARRAY\[((?:'[^']*'::character varying(?:, )?)+)\]\)::text\[\]/'ARRAY[' . join(', ', map { "($_)::text" } split m{, }, $1) . ']'/ge;
-    return $catalogue;
-}
-
-# A catalogue without the links of CHECK constraints, which no dump can carry.
-sub without_constraint_links {
-    return join "\n", grep { !/^dependency constraint / } split /\n/, $_[0];
 }
 
 sub run_quietly {
