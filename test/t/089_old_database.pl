@@ -1,0 +1,130 @@
+# A server has one library for all its databases, so the new one also serves those that are still at an earlier version, from
+# the moment the package is installed until each is updated: everything of that version works there as it did, beside
+# databases at this one.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WhiteCross::Test;
+
+my ($current) = slurp_file(tree() . '/whitecross.control') =~ /^default_version\s*=\s*'([^']+)'/m;
+my @earlier = grep { $_ ne $current } map { m{/whitecross--([^-]+)\.sql\z} ? $1 : () } glob tree() . '/sql/whitecross--*.sql';
+
+my $node = new_node('old', preload => 'pg_cron,whitecross', cron_database => 'with_cron');
+$node->safe_psql('postgres', "CREATE ROLE $_") for 'registrar', 'reader';
+
+# Each version once beside pg_cron, and once in another database than its.
+my $database;
+sub sql { return $node->safe_psql($database, "SET client_min_messages = warning; $_[0]") }
+sub state_of { return (try_sql($node, $database, $_[0]))[1] }
+
+# Objects by kind and status; what this version has added must not show where its parts are not.
+my $objects = q{SELECT string_agg(n, ', ' ORDER BY n) FROM (SELECT kind || ' ' || status || ' ' || count(*) AS n FROM wc_objects() GROUP BY kind, status) AS o};
+my $all     = 'check constraint installed 13, composite index installed 14, covering index installed 15, '
+  . 'materialized view installed 5, partial index installed 20, view index installed 18';
+
+# Every function of the version, called for what it does: [what, SQL, result]. A result that is a pattern has to match.
+sub calls {
+    my ($version, $cron) = @_;
+    my @views = VIEWS;
+    my $views = join "\n", sort @views;
+    return (
+        [ 'objects', $objects, $all ],
+        [ 'links', 'SELECT count(*), bool_and(linked) FROM wc_object_links()', '85|t' ],
+        [ 'mapping', 'SELECT count(*) > 100, count(*) FILTER (WHERE present) > 100 FROM wc_resolve_columns()', 't|t' ],
+        [ 'a query', q{SELECT wc_view_query('allergy_summary') ~ 'allergies', wc_view_query('allergy_summary', 'ARRAY[]::uuid[]') ~ 'ANY'}, 't|t' ],
+        [ 'a name', q{SELECT wc_view_name('allergy_summary')}, 'mv_allergy_summary' ],
+        [ 'retire', 'SELECT action, count(*) FROM wc_retire() GROUP BY 1', 'dropped|85' ],
+        [ 'install', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', 'created|85' ],
+        [ 'install, nothing to do', 'SELECT count(*) FROM wc_install()', '0' ],
+        [ 'suspend', q{GRANT SELECT ON mv_allergy_summary TO reader; SELECT action, count(*) FROM wc_suspend_views() GROUP BY 1}, 'dropped|23' ],
+        [ 'bring back', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', 'created|23' ],
+        [ 'with their grants', q{SELECT has_table_privilege('reader', 'mv_allergy_summary', 'SELECT')}, 't' ],
+        [ 'disable', q{SELECT name, action FROM wc_disable('idx_active_students_nurse'); SELECT to_regclass('idx_active_students_nurse') IS NULL},
+            "idx_active_students_nurse|dropped\nidx_active_students_nurse|disabled\nt" ],
+        [ 'enable', q{SELECT name, action FROM wc_enable('idx_active_students_nurse'); SELECT action FROM wc_install()}, "idx_active_students_nurse|enabled\ncreated" ],
+        [ 'validate', 'SELECT count(*), sum(violations), bool_and(validated) FROM wc_validate()', '13|0|t' ],
+        [ 'enforce', q{SELECT count(*) FROM wc_enforce('chk_students_age_range')}, '0' ],
+        [ 'breaches', q{SELECT count(*) FROM wc_breaches('chk_students_age_range')}, '0' ],
+        [ 'configure', q{SELECT count(*) > 0 FROM wc_configure('timezone', 'America/Denver'); SELECT action, count(*) FROM wc_install() GROUP BY 1; SELECT value FROM wc_configuration WHERE name = 'timezone'},
+            qr/\At\nrebuilt\|\d+\nAmerica\/Denver\z/ ],
+        [ 'map a column', q{SELECT count(*) > 0 FROM wc_map_column('users', 'lastName', 'upper("lastName")'); SELECT name, action FROM wc_install() WHERE name = 'mv_appointment_statistics'; SELECT source FROM wc_column_mapping WHERE table_name = 'users' AND canonical = 'lastName'},
+            "t\nmv_appointment_statistics|rebuilt\nsite" ],
+        [ 'tables', 'SELECT count(*) FROM wc_create_base_tables()', '0' ],
+        [ 'a script\'s messages', 'SELECT wc_caller_messages()', 'warning' ],
+
+        [ 'writes', q{INSERT INTO allergies (id, "studentId", allergen, "allergyType", severity) SELECT gen_random_uuid(), id, 'Latex', 'LATEX', 'MILD' FROM students LIMIT 5;
+                      UPDATE students SET "lastName" = 'Other' WHERE id IN (SELECT id FROM students LIMIT 3); SELECT 1}, '1' ],
+        [ 'refresh', q{SELECT view_name, mode, status, rows_written > 0, sqlstate, message FROM wc_refresh('allergy_summary')}, 'mv_allergy_summary|concurrent|refreshed|t||' ],
+        [ 'refresh in this session', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 0) ORDER BY 1}, $views =~ s/$/|concurrent|refreshed/mgr ],
+        [ 'refresh by workers', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 2) ORDER BY 1}, $views =~ s/$/|concurrent|refreshed/mgr ],
+        [ 'refresh where something was written', q{BEGIN; DELETE FROM allergies WHERE allergen = 'Latex'; SELECT mode, status FROM wc_refresh('allergy_summary'); COMMIT}, 'concurrent|refreshed' ],
+        [ 'refresh, full', q{SELECT DISTINCT mode, status FROM wc_refresh_all('full')}, 'full|refreshed' ],
+        [ 'refresh of what is not filled', q{REFRESH MATERIALIZED VIEW mv_allergy_summary WITH NO DATA; SELECT mode, status FROM wc_refresh('allergy_summary')}, 'full|refreshed' ],
+        [ 'a group', q{SELECT count(*), string_agg(DISTINCT status, ',') FROM wc_refresh_group('hourly')}, '3|refreshed' ],
+        [ 'a failure', q{ALTER TABLE students OWNER TO registrar; SELECT wc_install(); ALTER MATERIALIZED VIEW mv_allergy_summary OWNER TO registrar; REVOKE ALL ON allergies FROM registrar;
+                         SELECT mode, status, sqlstate, message FROM wc_refresh('allergy_summary')}, qr/concurrent\|failed\|42501\|insufficient_privilege while refreshing mv_allergy_summary\z/ ],
+        [ 'mended', q{GRANT SELECT ON ALL TABLES IN SCHEMA public TO registrar; SELECT status FROM wc_refresh('allergy_summary')}, 'refreshed' ],
+        [ 'the log', q{SELECT string_agg(DISTINCT mode, ',') , string_agg(DISTINCT status, ','), string_agg(DISTINCT origin, ','), bool_and(status <> 'refreshed' OR rows_written >= 0) FROM wc_refresh_log},
+            'concurrent,full|failed,refreshed|install,manual|t' ],
+        [ 'statistics', 'SELECT view_name, populated, row_count > 0, age < interval \'1 hour\', last_duration_ms > 0, refreshed_by, refreshes > 1 FROM wc_view_stats() ORDER BY 1',
+            $views =~ s/$/|t|t|t|t|manual|t/mgr ],
+        [ 'the last refresh', q{SELECT wc_last_refresh('allergy_summary') > now() - interval '1 hour'}, 't' ],
+        [ 'what is there', 'SELECT count(*) > 0, bool_and(has_rows) FROM wc_data_presence()', 't|t' ],
+        [ 'whether the library is preloaded', 'SELECT wc_preloaded()', 't' ],
+        [ 'health', q{SELECT check_name, detail FROM wc_health_check() WHERE status = 'critical'}, '' ],
+        [ 'healthy', 'SELECT wc_healthy()', 't' ],
+        [ 'health for anybody', q{SET ROLE reader; SELECT count(*) > 5 FROM wc_health_check()}, 't' ],
+
+        [ 'the scheduler', 'SELECT loaded, database, here FROM wc_scheduler()', 't|with_cron|' . ($cron ? 't' : 'f') ],
+        [ 'jobs', 'SELECT count(*) FROM wc_schedule()', '3' ],
+        [ 'jobs, seen', 'SELECT count(*) FROM wc_scheduled_jobs()', $cron ? '3' : '0' ],
+        [ 'a schedule', q{SELECT wc_set_schedule('allergy_summary', 'daily', '04:30'); SELECT schedule, at_time FROM wc_view_schedule WHERE view_name = 'mv_allergy_summary'}, "\ndaily|04:30:00" ],
+        [ 'what is due', q{SELECT DISTINCT status FROM wc_refresh_due('hourly')}, 'refreshed' ],
+        [ 'what a job runs', q{CALL wc_run_schedule('six_hourly'); SELECT DISTINCT origin FROM wc_refresh_log WHERE origin = 'schedule'}, 'schedule' ],
+        [ 'no jobs', 'SELECT count(*) FROM wc_unschedule()', $cron ? '3' : '0' ],    # removed at commit
+        [ 'still the objects', $objects, $all ]);
+}
+
+for my $version (@earlier) {
+    for my $cron (1, 0) {
+        $database = $cron ? 'with_cron' : 'without_cron';
+        my $label = "$version, " . ($cron ? 'beside pg_cron' : 'without pg_cron');
+        make_database($node, $database, 'reference', whitecross => 0, extensions => $cron ? ['pg_cron'] : []);
+        my $before = catalogue($node, $database);
+        sql("CREATE EXTENSION whitecross VERSION '$version'");
+        my @calls = calls($version, $cron);
+        for my $function (split /\n/, sql(<<'SQL')) {
+SELECT DISTINCT p.proname FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'whitecross'
+ WHERE p.prorettype <> 'event_trigger'::regtype ORDER BY 1
+SQL
+            ok((grep { $_->[1] =~ /\b$function\b/ } @calls) > 0, "$label: $function is called");
+        }
+        for my $call (@calls) {
+            my ($what, $sql, $expected) = @$call;
+            my ($out, $state, $err) = try_sql($node, $database, "SET client_min_messages = warning; $sql");
+            if (ref $expected) { like($out, $expected, "$label: $what") or diag($err) }
+            else               { is($out, $expected, "$label: $what")  or diag($err) }
+        }
+        is($node->safe_psql('with_cron', "SELECT count(*) FROM cron.job WHERE database = '$database'"), '0', "$label: the jobs are gone");
+        # Beside it, in a database at this version, the same library does what is new.
+        make_database($node, "new_$database", 'reference', students => 20);
+        is($node->safe_psql("new_$database", 'SELECT DISTINCT status FROM wc_refresh_all()'), 'refreshed', "$label: a database at $current is served, too");
+        is($node->safe_psql("new_$database", q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $current, "$label: it is at $current");
+        is(sql(q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $version, "$label: this one stays where it is");
+        is(sql('SELECT DISTINCT status FROM wc_refresh_all()'), 'refreshed', "$label: and works");
+
+        sql('ALTER TABLE students OWNER TO postgres; REVOKE ALL ON ALL TABLES IN SCHEMA public FROM registrar, reader; DROP EXTENSION whitecross');
+        my $after = catalogue($node, $database);
+        # What the test itself granted and took away again leaves the owner's own rights written out.
+        s/ \{postgres=\w+\/postgres\}$/ /mg for $before, $after;
+        same_lines($after, $before, "$label: DROP EXTENSION leaves what was there before");
+    }
+    $node->safe_psql('postgres', "DROP DATABASE $_ WITH (FORCE)") for map { ($_, "new_$_") } 'without_cron', 'with_cron';
+}
+
+done_testing();
