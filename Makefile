@@ -17,6 +17,7 @@ SQL_PARTS = \
 	sql/functions/base_tables.sql \
 	sql/functions/refresh.sql \
 	sql/functions/capture.sql \
+	sql/functions/live.sql \
 	sql/functions/schedule.sql \
 	sql/functions/observe.sql \
 	sql/functions/health.sql \

@@ -6,7 +6,7 @@ CREATE TABLE @extschema@.wc_refresh_log (
     view_name text NOT NULL,
     mode text CHECK (mode IN ('full', 'concurrent')),
     status text NOT NULL CHECK (status IN ('refreshed', 'failed', 'skipped')),
-    origin text NOT NULL CHECK (origin IN ('manual', 'schedule', 'install')),
+    origin text NOT NULL CHECK (origin IN ('manual', 'schedule', 'install', 'live')),
     in_worker boolean NOT NULL,
     rows_written bigint,
     row_count bigint,
@@ -24,7 +24,7 @@ COMMENT ON TABLE @extschema@.wc_refresh_log IS
     'Every attempt to refresh a view, kept whitecross.refresh_log_days days.';
 COMMENT ON COLUMN @extschema@.wc_refresh_log.mode IS
     'How the view was refreshed, or would have been; null where the view is not there.';
-COMMENT ON COLUMN @extschema@.wc_refresh_log.origin IS 'manual, schedule or install.';
+COMMENT ON COLUMN @extschema@.wc_refresh_log.origin IS 'manual, schedule, install or live.';
 COMMENT ON COLUMN @extschema@.wc_refresh_log.in_worker IS
     'True: by a background worker, in a transaction of its own. False: in the calling transaction.';
 COMMENT ON COLUMN @extschema@.wc_refresh_log.rows_written IS

@@ -1,13 +1,17 @@
 // The library's entry: named initialisations in order, nothing else.
 #include "observe/observe.hpp"
 #include "pg/guc.hpp"
+#include "pg/hooks.hpp"
 #include "pg/module.hpp"
 #include "refresh/refresh.hpp"
 
 extern "C" WC_EXPORT void _PG_init(void);
 
 extern "C" void _PG_init(void) {
-    wc::pg::settings::define();
-    wc::refresh::init();
-    wc::observe::init();
+    wc::pg::entry([] {
+        wc::pg::settings::define();
+        wc::refresh::init();
+        wc::observe::init();
+        wc::pg::hooks::install();
+    });
 }

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "catalog/pg_database.h"
 #include "executor/executor.h"
 #include "utils/guc_tables.h"
 }
@@ -13,6 +14,10 @@ namespace wc::pg::compat {
 
 Oid extension_schema(Oid extension) {
     return get_extension_schema(extension);
+}
+
+bool owns_database(Oid database, Oid role) {
+    return object_ownercheck(DatabaseRelationId, database, role);
 }
 
 #else
@@ -29,6 +34,10 @@ Oid extension_schema(Oid extension) {
     systable_endscan(scan);
     table_close(table, AccessShareLock);
     return schema;
+}
+
+bool owns_database(Oid database, Oid role) {
+    return pg_database_ownercheck(database, role);
 }
 
 #endif

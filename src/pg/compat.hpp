@@ -11,6 +11,9 @@ Oid extension_schema(Oid extension);
 // What client_min_messages was before the function or script that runs now changed it. Plain server code.
 const char *caller_message_level();
 
+// Whether a role owns a database. Plain server code.
+bool owns_database(Oid database, Oid role);
+
 // A tree walker as the server's walker functions take it: before 16 they are declared without its parameters.
 #if PG_VERSION_NUM >= 160000
 using Walker = bool (*)(Node *, void *);

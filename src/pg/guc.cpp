@@ -9,6 +9,8 @@ int lock_timeout = 5000;
 int max_refresh_workers = 2;
 int refresh_log_days = 30;
 bool install_on_create = true;
+bool live_refresh = false;
+int live_refresh_delay = 200;
 char *now = nullptr;
 
 namespace {
@@ -51,6 +53,14 @@ void define() {
     DefineCustomStringVariable("whitecross.now", "The clock of the materialized views.",
                                "A timestamp with time zone; empty for the real time. For tests and demonstrations.",
                                &now, "", PGC_SUSET, 0, check_now, nullptr, nullptr);
+    DefineCustomBoolVariable("whitecross.live_refresh",
+                             "A background worker refreshes what changes as it is committed.",
+                             "Of a database, or of all: what a session sets has no effect. Needs the library in "
+                             "shared_preload_libraries.",
+                             &live_refresh, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.live_refresh_delay", "The least time between two rounds of live refreshes.",
+                            "What is committed meanwhile is refreshed together.", &live_refresh_delay, 200, 0, 60000,
+                            PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }
 

@@ -5,6 +5,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -22,6 +23,18 @@ struct Worker::Handle {
 };
 
 namespace {
+
+BackgroundWorker describe(const Program &program) {
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "$libdir/whitecross", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, program.entry, sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_type, program.type, sizeof(worker.bgw_type));
+    strlcpy(worker.bgw_name, program.name.c_str(), sizeof(worker.bgw_name));
+    return worker;
+}
 
 // Runs when the starter lets go of the segment, in whatever way, the end of its process included.
 void stop_at_detach(dsm_segment *, Datum argument) {
@@ -44,15 +57,8 @@ std::unique_ptr<Worker> Worker::start(const Program &program, const void *argume
         dsm_segment *segment = nullptr;
         Handle *handle = nullptr;
     };
-    BackgroundWorker worker = {};
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    BackgroundWorker worker = describe(program);
     worker.bgw_notify_pid = MyProcPid;
-    strlcpy(worker.bgw_library_name, "$libdir/whitecross", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, program.entry, sizeof(worker.bgw_function_name));
-    strlcpy(worker.bgw_type, program.type, sizeof(worker.bgw_type));
-    strlcpy(worker.bgw_name, program.name.c_str(), sizeof(worker.bgw_name));
     BackgroundWorker *const description = &worker;
 
     const Started started = call([=] {
@@ -129,6 +135,41 @@ void Worker::wait(long milliseconds) {
     });
 }
 
+std::optional<FreeWorker> FreeWorker::start(const Program &program, Datum argument) {
+    BackgroundWorker worker = describe(program);
+    worker.bgw_notify_pid = MyProcPid;
+    worker.bgw_main_arg = argument;
+    BackgroundWorker *const description = &worker;
+    BackgroundWorkerHandle *handle = call([=] {
+        BackgroundWorkerHandle *out = nullptr;
+        MemoryContext const caller = MemoryContextSwitchTo(TopMemoryContext);
+        const bool registered = RegisterDynamicBackgroundWorker(description, &out);
+        MemoryContextSwitchTo(caller);
+        return registered ? out : nullptr;
+    });
+    if (handle == nullptr)
+        return {};
+    return FreeWorker(handle);
+}
+
+bool FreeWorker::running() const {
+    pid_t pid;
+    const BgwHandleStatus now = status(handle_, &pid);
+    return now == BGWH_STARTED || now == BGWH_NOT_YET_STARTED;
+}
+
+void FreeWorker::forget() {
+    if (handle_ != nullptr)
+        pfree(std::exchange(handle_, nullptr));
+}
+
+void register_static_worker(const Program &program) {
+    BackgroundWorker worker = describe(program);
+    worker.bgw_restart_time = 5;
+    BackgroundWorker *const description = &worker;
+    call([=] { RegisterBackgroundWorker(description); });
+}
+
 namespace {
 
 volatile sig_atomic_t stop_was_requested = 0;
@@ -147,6 +188,12 @@ extern "C" void handle_stop(SIGNAL_ARGS) {
 }
 
 } // namespace
+
+WorkerProcess::WorkerProcess() {
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, handle_stop);
+    BackgroundWorkerUnblockSignals();
+}
 
 WorkerProcess::WorkerProcess(Datum argument) {
     pqsignal(SIGTERM, handle_stop);
@@ -172,6 +219,10 @@ bool WorkerProcess::stop_requested() {
 void WorkerProcess::finish() {
     finishing = 1;
     QueryCancelPending = false;
+}
+
+void WorkerProcess::go_on() {
+    finishing = 0;
 }
 
 ActiveSnapshot::ActiveSnapshot() : exceptions_(std::uncaught_exceptions()) {

@@ -6,19 +6,23 @@
 #include "pg/guard.hpp"
 
 extern "C" {
+struct BackgroundWorkerHandle;
 struct dsm_segment;
 }
 
 namespace wc::pg {
 
+// What a background worker runs and is called.
+struct Program {
+    const char *entry; // the C function of this library that it runs
+    const char *type;  // pg_stat_activity.backend_type
+    std::string name;  // its application_name
+};
+
 // In the session that starts it.
 class Worker {
   public:
-    struct Program {
-        const char *entry; // the C function of this library that it runs
-        const char *type;  // pg_stat_activity.backend_type
-        std::string name;  // its application_name
-    };
+    using Program = pg::Program;
 
     // Registers a worker with a copy of the arguments in shared memory, which both sides may read and write.
     // Returns nothing where no slot for a worker, or no shared memory segment, is free. Throws Error.
@@ -50,12 +54,32 @@ class Worker {
     Handle *handle_;
 };
 
+// A worker that outlives who started it.
+class FreeWorker {
+  public:
+    // Nothing where no slot for a worker is free. Throws Error.
+    static std::optional<FreeWorker> start(const Program &program, Datum argument);
+    // False once the process is gone, or could not be started. This process's latch is set when that changes.
+    [[nodiscard]] bool running() const;
+    // Forgets it; the worker goes on.
+    void forget();
+
+  private:
+    explicit FreeWorker(BackgroundWorkerHandle *handle) : handle_(handle) {}
+    BackgroundWorkerHandle *handle_;
+};
+
+// A worker that the server runs from its start, or its promotion, to its end, and starts again 5 seconds after it has
+// failed. Only while the server loads the library.
+void register_static_worker(const Program &program);
+
 // In the worker: signal handlers, the shared memory, the connection. Make it first thing in the entry function.
 // A first request to stop cancels what runs (57014), so that the worker can still say what became of it; a second one
 // ends the process, as it would an ordinary session.
 class WorkerProcess {
   public:
     explicit WorkerProcess(Datum argument);
+    WorkerProcess(); // one that has no shared memory of its own
 
     // The shared memory; null where the starter is gone already.
     [[nodiscard]] void *memory() const;
@@ -69,6 +93,9 @@ class WorkerProcess {
     // From here on the first request to stop is only noted: the worker is about to end, and has something to write
     // down.
     static void finish();
+
+    // It isn't about to end after all. Requests that came meanwhile stay noted.
+    static void go_on();
 
   private:
     dsm_segment *segment_ = nullptr;

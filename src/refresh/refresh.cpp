@@ -3,6 +3,7 @@
 
 #include "pg/guc.hpp"
 #include "refresh/crew.hpp"
+#include "refresh/live.hpp"
 #include "refresh/record.hpp"
 #include "refresh/run.hpp"
 #include "refresh/schedule.hpp"
@@ -75,6 +76,8 @@ const char *name(Origin origin) {
         return "schedule";
     case Origin::Install:
         return "install";
+    case Origin::Live:
+        return "live";
     }
     return "";
 }
@@ -131,6 +134,7 @@ pg::Row row(const Outcome &outcome) {
 void init() {
     schema::on_view_made(fill);
     schema::on_views_installed(schedule_after_install);
+    live::init();
 }
 
 } // namespace wc::refresh

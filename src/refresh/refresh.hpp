@@ -7,7 +7,7 @@
 namespace wc::refresh {
 
 // Who asked; goes into the refresh log.
-enum class Origin { Manual, Schedule, Install };
+enum class Origin { Manual, Schedule, Install, Live };
 
 struct Request {
     std::vector<schema::View> views; // each at most once; one without a relid becomes a failed row (42P01)

@@ -1,0 +1,108 @@
+// The server's hooks, chained.
+#include "pg/hooks.hpp"
+
+#include <array>
+
+extern "C" {
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "tcop/utility.h"
+}
+
+namespace wc::pg::hooks {
+
+namespace {
+
+// A list that needs no memory of its own: the library has no static initialisers that could fail.
+template <typename T> struct Subscribers {
+    std::array<T, 4> items = {};
+    size_t count = 0;
+    void add(T item) {
+        if (count == items.size())
+            throw Error(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "too many subscribers of a hook");
+        items[count++] = item;
+    }
+    const T *begin() const { return items.data(); }
+    const T *end() const { return items.data() + count; }
+};
+
+constinit Subscribers<BeforeUtility> utility_subscribers;
+constinit Subscribers<AtTransactionEnd> transaction_subscribers;
+constinit Subscribers<SharedMemory> blocks;
+
+ProcessUtility_hook_type next_utility = nullptr;
+shmem_request_hook_type next_request = nullptr;
+shmem_startup_hook_type next_startup = nullptr;
+
+extern "C" void utility_hook(PlannedStmt *statement, const char *text, bool read_only_tree,
+                             ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
+                             DestReceiver *receiver, QueryCompletion *completion) {
+    entry([=] {
+        for (const auto before : utility_subscribers)
+            before(statement->utilityStmt);
+    });
+    if (next_utility != nullptr)
+        next_utility(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
+    else
+        standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment, receiver,
+                                completion);
+}
+
+extern "C" void transaction_callback(XactEvent event, void *) {
+    for (const auto at_end : transaction_subscribers)
+        at_end(event);
+}
+
+extern "C" void request_hook() {
+    if (next_request != nullptr)
+        next_request();
+    for (const auto &block : blocks) {
+        RequestAddinShmemSpace(block.size());
+        RequestNamedLWLockTranche(block.name, 1);
+    }
+}
+
+extern "C" void startup_hook() {
+    if (next_startup != nullptr)
+        next_startup();
+    for (const auto &block : blocks) {
+        LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+        bool found = false;
+        void *memory = ShmemInitStruct(block.name, block.size(), &found);
+        block.start(memory, &GetNamedLWLockTranche(block.name)->lock, !found);
+        LWLockRelease(AddinShmemInitLock);
+    }
+}
+
+} // namespace
+
+void before_utility(BeforeUtility subscriber) {
+    utility_subscribers.add(subscriber);
+}
+
+void at_transaction_end(AtTransactionEnd subscriber) {
+    transaction_subscribers.add(subscriber);
+}
+
+void shared_memory(const SharedMemory &block) {
+    blocks.add(block);
+}
+
+bool server_is_starting() {
+    return process_shared_preload_libraries_in_progress;
+}
+
+void install() {
+    if (utility_subscribers.count > 0) {
+        next_utility = std::exchange(ProcessUtility_hook, utility_hook);
+    }
+    if (transaction_subscribers.count > 0)
+        call([] { RegisterXactCallback(transaction_callback, nullptr); });
+    if (blocks.count > 0) {
+        next_request = std::exchange(shmem_request_hook, request_hook);
+        next_startup = std::exchange(shmem_startup_hook, startup_hook);
+    }
+}
+
+} // namespace wc::pg::hooks

@@ -1,0 +1,34 @@
+// The server's hooks: saved, chained and installed here and nowhere else. Rooms subscribe to what they announce.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace wc::pg::hooks {
+
+// Called before a utility statement runs, in its transaction, within a statement of its own or one that calls it. May
+// throw: the statement then fails with that error.
+using BeforeUtility = void (*)(Node *statement);
+
+// Called when a transaction of this session commits (everybody sees it by then), aborts or is prepared. Must neither
+// allocate nor raise.
+using AtTransactionEnd = void (*)(XactEvent event);
+
+// A block of shared memory, made when the server starts, and again after a crash.
+struct SharedMemory {
+    const char *name;                                      // of the block, and of the lock that comes with it
+    Size (*size)();                                        // when every setting of the server is known
+    void (*start)(void *memory, LWLock *lock, bool fresh); // in each process that starts; fresh: fill it in
+};
+
+// Subscriptions: in _PG_init, before install(). At most a handful of each.
+void before_utility(BeforeUtility subscriber);
+void at_transaction_end(AtTransactionEnd subscriber);
+void shared_memory(const SharedMemory &block);
+
+// Whether the server is loading the library at its start: only then there is shared memory.
+bool server_is_starting();
+
+// Installs what the subscriptions need. Called once, last thing in _PG_init.
+void install();
+
+} // namespace wc::pg::hooks

@@ -1,0 +1,261 @@
+// The worker of live mode: one in each database that has it. It sleeps, without a transaction or a snapshot, until a
+// commit has noted something or a moment comes at which rows change by time alone; then it refreshes the views that
+// this concerns, each in a transaction of its own, by the way that wc_refresh() goes.
+#include "pg/guc.hpp"
+#include "pg/membership.hpp"
+#include "pg/worker.hpp"
+#include "refresh/live_board.hpp"
+#include "refresh/live_look.hpp"
+#include "refresh/run.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "storage/sinval.h"
+#include "utils/backend_status.h"
+#include "utils/ps_status.h"
+#include "utils/wait_event.h"
+WC_EXPORT void wc_live_worker(Datum argument);
+}
+
+namespace wc::refresh::live {
+
+namespace {
+
+// A view that is busy (another session refreshes it, a command has locked it) is tried again so often before the worker
+// waits in line for it.
+constexpr int patient_skips = 5;
+
+// A refresh of a whole view is followed by so many times its own duration without another one of it.
+constexpr double rest_after_whole = 9;
+
+// The longest sleep: so the clock may be set without the worker missing more than this. It looks at nothing but the
+// time.
+constexpr long longest_sleep_ms = 60L * 60 * 1000;
+
+// What the worker remembers of a view between two rounds.
+struct Watch {
+    Oid relid = InvalidOid;
+    int failures = 0; // in a row
+    int skips = 0;    // in a row
+    TimestampTz not_before = 0;
+    bool waiting = false; // it was to be refreshed, and not_before has kept it from it, or it failed
+};
+
+TimestampTz after(TimestampTz from, double milliseconds) {
+    return from + static_cast<TimestampTz>(milliseconds * 1000);
+}
+
+// When to try again after so many failures in a row.
+TimestampTz later(int failures) {
+    return GetCurrentTimestamp() + backoff(failures).count() * USECS_PER_SEC;
+}
+
+// Anything but rows that were refreshed by their keys.
+bool is_whole(const Outcome &outcome) {
+    return outcome.mode == core::Mode::Full || outcome.mode == core::Mode::Concurrent;
+}
+
+int stopped() {
+    return pg::WorkerProcess::stop_requested() ? ERRCODE_ADMIN_SHUTDOWN : 0;
+}
+
+class Worker {
+  public:
+    // Until it is told to leave, or finds nothing to do here. Returns what to leave behind.
+    State run() {
+        for (;;) {
+            const TimestampTz next = round();
+            if (last_word_)
+                return *last_word_;
+            board::looks_at(next);
+            rest(next);
+            if (leaving())
+                return State::Stopped;
+        }
+    }
+
+  private:
+    static bool leaving() { return pg::WorkerProcess::stop_requested() || board::told_to_leave(); }
+
+    // Refreshes what is to be refreshed now. Returns when to look again without being woken; 0: never.
+    TimestampTz round() {
+        began_ = GetCurrentTimestamp();
+        board::begin();
+        Look look;
+        const auto failure = pg::transaction([&look] { look = look_around(); });
+        if (failure) {
+            if (leaving())
+                return 0;
+            board::failed(failure->sqlstate());
+            retry_at_ = later(++failures_);
+            return retry_at_;
+        }
+        if (look.absent) {
+            last_word_ = *look.absent;
+            return 0;
+        }
+        failures_ = 0;
+        int sqlstate = 0;
+        bool all = true;
+        TimestampTz next = 0;
+        forget_all_but(look.views);
+        for (auto &view : look.views) {
+            Watch &watch = watches_[view.view.name];
+            if (std::exchange(watch.relid, view.view.relid) != view.view.relid)
+                watch = {view.view.relid};
+            const TimestampTz now = GetCurrentTimestamp();
+            const bool due = view.next_moment != 0 && view.next_moment <= now;
+            if (!due && !view.pending && !watch.waiting) {
+                next = earliest(next, view.next_moment);
+                continue;
+            }
+            if (watch.not_before <= now) {
+                refresh(view, watch, sqlstate);
+                if (leaving())
+                    return 0;
+            } else {
+                watch.waiting = true;
+            }
+            all = all && !watch.waiting;
+            next = earliest(next, watch.waiting ? watch.not_before : view.next_moment);
+        }
+        if (all)
+            board::went_well();
+        else if (sqlstate != 0)
+            board::failed(sqlstate);
+        return next;
+    }
+
+    // One view. Afterwards watch.waiting says whether it is to be tried again, and else view.next_moment is after what
+    // it shows now.
+    void refresh(LookedAt &view, Watch &watch, int &sqlstate) {
+        Job job;
+        job.view = view.view.name;
+        job.relid = view.view.relid;
+        job.origin = Origin::Live;
+        job.in_worker = true;
+        job.conflict = watch.skips < patient_skips ? core::Conflict::Skip : core::Conflict::Wait;
+        pg::call([&] { pgstat_report_activity(STATE_RUNNING, job.view.c_str()); });
+        const Outcome outcome = run_alone(job, stopped);
+        pg::WorkerProcess::go_on();
+        const TimestampTz now = GetCurrentTimestamp();
+        watch.waiting = outcome.status != Outcome::Status::Refreshed;
+        switch (outcome.status) {
+        case Outcome::Status::Skipped:
+            watch.skips++;
+            watch.not_before = after(now, 1000);
+            return;
+        case Outcome::Status::Failed:
+            sqlstate = outcome.sqlstate;
+            watch.not_before = later(++watch.failures);
+            return;
+        case Outcome::Status::Refreshed:
+            break;
+        }
+        watch.skips = watch.failures = 0;
+        watch.not_before = is_whole(outcome) ? after(now, rest_after_whole * outcome.duration_ms) : 0;
+        const auto failure = pg::transaction([&view] { look_again(view); });
+        if (failure) {
+            sqlstate = failure->sqlstate();
+            watch.waiting = true;
+            watch.not_before = later(++watch.failures);
+        }
+    }
+
+    void forget_all_but(const std::vector<LookedAt> &views) {
+        std::erase_if(watches_, [&](const auto &watch) {
+            return std::none_of(views.begin(), views.end(),
+                                [&](const LookedAt &view) { return view.view.name == watch.first; });
+        });
+    }
+
+    static TimestampTz earliest(TimestampTz a, TimestampTz b) {
+        if (a == 0 || b == 0)
+            return std::max(a, b);
+        return std::min(a, b);
+    }
+
+    // Sleeps until there is something to do: after news, until the round before is whitecross.live_refresh_delay ago.
+    void rest(TimestampTz next) {
+        pg::call([] {
+            pgstat_report_stat(true);
+            pgstat_report_activity(STATE_IDLE, nullptr);
+        });
+        while (!leaving()) {
+            TimestampTz until = next;
+            if (board::has_news()) {
+                until = after(began_, pg::settings::live_refresh_delay);
+                if (failures_ > 0)
+                    until = std::max(until, retry_at_);
+            }
+            const TimestampTz now = GetCurrentTimestamp();
+            if (until != 0 && until <= now)
+                return;
+            sleep(until == 0 ? longest_sleep_ms
+                             : std::min(longest_sleep_ms, TimestampDifferenceMilliseconds(now, until) + 1));
+        }
+    }
+
+    static void sleep(long milliseconds) {
+        pg::call([=] {
+            (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+            ResetLatch(MyLatch);
+            CHECK_FOR_INTERRUPTS();
+            if (catchupInterruptPending)
+                ProcessCatchupInterrupt();
+            if (ConfigReloadPending) {
+                ConfigReloadPending = false;
+                ProcessConfigFile(PGC_SIGHUP);
+            }
+        });
+    }
+
+    std::map<std::string, Watch> watches_;
+    std::optional<State> last_word_;
+    TimestampTz began_ = 0;
+    int failures_ = 0; // of whole rounds, in a row
+    TimestampTz retry_at_ = 0;
+};
+
+void use_own_settings() {
+    // The database's defaults may say otherwise. Each refresh takes its snapshot when it has its locks.
+    pg::call([] {
+        SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_SESSION);
+        SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_SESSION);
+    });
+}
+
+void work(Datum argument) {
+    pg::WorkerProcess process;
+    Oid database = InvalidOid;
+    if (!board::attach(DatumGetInt32(argument), &database))
+        return;
+    State last_word = State::Stopped;
+    try {
+        process.connect(database);
+        use_own_settings();
+        last_word = Worker().run();
+    } catch (const pg::Error &error) {
+        if (!pg::WorkerProcess::stop_requested()) { // else it is what stopping it looks like
+            board::failed(error.sqlstate());
+            last_word = State::Failed;
+            // The server's own text may carry values of rows.
+            const std::string condition = pg::condition_name(error.sqlstate());
+            const char *const text = condition.c_str();
+            pg::call([=] { ereport(LOG, (errmsg("live refresh is started again after an error: %s", text))); });
+        }
+    }
+    board::leave(last_word);
+}
+
+} // namespace
+
+} // namespace wc::refresh::live
+
+void wc_live_worker(Datum argument) {
+    wc::pg::entry([=] { wc::refresh::live::work(argument); });
+}
