@@ -61,6 +61,22 @@ BEGIN
 END
 $ignore$;
 
+ALTER TABLE @extschema@.wc_refresh_log
+    DROP CONSTRAINT wc_refresh_log_origin_check,
+    ADD CONSTRAINT wc_refresh_log_origin_check CHECK (origin IN ('manual', 'schedule', 'install', 'live'));
+COMMENT ON COLUMN @extschema@.wc_refresh_log.origin IS 'manual, schedule, install or live.';
+
+-- Live mode: a background worker keeps the views true as changes are committed.
+
+CREATE FUNCTION @extschema@.wc_live_status()
+RETURNS TABLE (switched_on boolean, state text, pid integer, since timestamptz, behind_since timestamptz,
+               next_moment timestamptz, retry_at timestamptz, sqlstate text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_live_status';
+COMMENT ON FUNCTION @extschema@.wc_live_status() IS
+'Live mode in this database: whether it is switched on, how its worker is, since when it is behind, when it looks next by itself.';
+
 -- The last step, as that of CREATE EXTENSION: make what can be made. Off with: SET whitecross.install_on_create = off.
 DO $install$
 DECLARE
