@@ -154,6 +154,15 @@ for my $kind (qw(reference platform)) {
         cmp_ok(scalar(split /\n/, $history), '>', 20, "$label: there is something to keep");
         my $own = only_whole_rows(description($node, $database));
 
+        # A dump doesn't say of which version it is: what it restores is of the one that the server has.
+        my $moved = restored($database);
+        is($node->safe_psql($moved, q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $current, "$label: dumped and restored, it is at this version");
+        actions($moved, $schema);
+        same_lines(without_whole_rows(description($node, $moved)), $wanted, "$label: and once wc_install() has run, the catalogue is that of a fresh installation");
+        same_lines(shipped_rows($node, $moved, $schema), shipped_rows($node, $fresh, $schema), "$label: so are the rows");
+        is(rows_of_views($moved), $rows, "$label: and the views");
+        $node->safe_psql('postgres', "DROP DATABASE $moved WITH (FORCE)");
+
         # An update that is rolled back leaves the version of before, working.
         my $before = description($node, $database);
         $node->safe_psql($database, 'SET client_min_messages = warning; BEGIN; ALTER EXTENSION whitecross UPDATE; ROLLBACK');
