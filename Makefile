@@ -31,6 +31,7 @@ SQL_PARTS = \
 	sql/objects/mv_medication_schedule.sql \
 	sql/objects/mv_allergy_summary.sql \
 	sql/objects/mv_appointment_statistics.sql \
+	sql/objects/view_sources.sql \
 	sql/objects/view_indexes.sql \
 	sql/replicated.sql \
 	sql/install.sql

@@ -51,9 +51,27 @@ CREATE TABLE @extschema@.wc_view_definition (
     name        text PRIMARY KEY,
     key_columns text[] NOT NULL,
     comment     text NOT NULL,
-    definition  text NOT NULL
+    definition  text NOT NULL,
+    refresh_columns text[],
+    keys_between    text,
+    next_moment     text
 );
 COMMENT ON TABLE @extschema@.wc_view_definition IS 'Materialized views that the extension manages.';
+COMMENT ON COLUMN @extschema@.wc_view_definition.refresh_columns IS
+    'Columns of the view by which a refresh restricts it; its definition says where ({only ...}).';
+COMMENT ON COLUMN @extschema@.wc_view_definition.keys_between IS
+    'Query of the keys whose rows change between two moments though nothing is written; null: there are none.';
+COMMENT ON COLUMN @extschema@.wc_view_definition.next_moment IS
+    'Query of the next moment at which some row changes though nothing is written; null: there is none.';
+
+CREATE TABLE @extschema@.wc_view_source (
+    view_name  text NOT NULL REFERENCES @extschema@.wc_view_definition,
+    table_name text NOT NULL,
+    keys       text NOT NULL,
+    PRIMARY KEY (view_name, table_name)
+);
+COMMENT ON TABLE @extschema@.wc_view_source IS
+    'For each base table that a view reads, the query of the keys whose rows may differ after some of its rows have changed.';
 
 CREATE TABLE @extschema@.wc_view_column (
     view_name   text NOT NULL REFERENCES @extschema@.wc_view_definition,
@@ -119,5 +137,5 @@ COMMENT ON VIEW @extschema@.wc_configuration IS 'Settings of this database; wc_c
 
 GRANT SELECT ON @extschema@.wc_default_column, @extschema@.wc_lookup, @extschema@.wc_constraint_definition,
     @extschema@.wc_index_definition, @extschema@.wc_view_definition, @extschema@.wc_view_column,
-    @extschema@.wc_default_setting, @extschema@.wc_site_setting, @extschema@.wc_site_mapping, @extschema@.wc_registry,
+    @extschema@.wc_view_source, @extschema@.wc_default_setting, @extschema@.wc_site_setting, @extschema@.wc_site_mapping, @extschema@.wc_registry,
     @extschema@.wc_configuration TO PUBLIC;

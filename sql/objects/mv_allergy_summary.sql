@@ -1,7 +1,7 @@
 -- mv_allergy_summary: one row for each live, active student, with an empty array where it has no allergy.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
-('mv_allergy_summary', '{studentId}', 'Allergies of each active student, worst first.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
+('mv_allergy_summary', '{studentId}', '{studentId}', 'Allergies of each active student, worst first.', $view$
 SELECT s."id" AS "studentId", s."studentNumber", s."firstName", s."lastName", s."grade", s."schoolId", s."nurseId",
        coalesce(allergy."list", '[]'::jsonb) AS "allergies",
        coalesce(allergy."total", 0) AS "totalAllergies",

@@ -2,10 +2,11 @@
 --
 -- The window is judged by the local date. The bound on scheduledAt before it only spares old rows the conversion: two days
 -- wider than any difference of zones. A time at the end of time (about 294266 AD) counts as infinity, for the conversion might
--- raise. avgDuration is the exact average, not rounded: that is the reader's choice.
+-- raise. Restricted to keys, the appointments of each are found through the index on nurse and time: local days begin and end
+-- less than a day away from those of UTC. avgDuration is the exact average, not rounded: that is the reader's choice.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
-('mv_appointment_statistics', '{nurseId,schoolId,date}', 'Appointments of each nurse, school and day: the last 90 days and all to come.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
+('mv_appointment_statistics', '{nurseId,schoolId,date}', '{nurseId,date}', 'Appointments of each nurse, school and day: the last 90 days and all to come.', $view$
 SELECT a."nurseId",
        concat_ws(' ', nurse."firstName", nurse."lastName") AS "nurseName",
        a."schoolId",
@@ -37,11 +38,19 @@ SELECT a."nurseId",
               (avg(day."duration") FILTER (WHERE day."status" = 'COMPLETED'))::numeric AS "avgDuration",
               coalesce(sum(day."duration") FILTER (WHERE day."status" = 'COMPLETED'), 0)::bigint AS "totalDuration",
               count(DISTINCT day."studentId") FILTER (WHERE day."status" = 'COMPLETED') AS "studentsSeen"
-         FROM (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration",
+         FROM (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration", p."scheduledAt",
                       CASE WHEN p."scheduledAt" < to_timestamp(9224000000000)
                            THEN (p."scheduledAt" AT TIME ZONE {timezone})::date ELSE date 'infinity' END AS "date"
                  FROM {appointments: nurseId, schoolId, studentId, type, status, scheduledAt, duration, deletedAt} AS p
-                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days') {only p."nurseId"}) AS day
+                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days')) AS day
+         {when keys}
+         JOIN {keys} AS key("nurseId", "date")
+           ON key."nurseId" = day."nurseId" AND key."date" = day."date"
+              AND day."scheduledAt" >= CASE WHEN isfinite(key."date") THEN (key."date" - 1)::timestamp AT TIME ZONE 'UTC'
+                                            ELSE to_timestamp(9224000000000) END
+              AND day."scheduledAt" <= CASE WHEN isfinite(key."date") THEN (key."date" + 2)::timestamp AT TIME ZONE 'UTC'
+                                            ELSE 'infinity' END
+         {end}
         WHERE day."date" >= (SELECT {today} - 90)
         GROUP BY day."nurseId", day."schoolId", day."date") AS a
   JOIN {users: id, firstName, lastName} AS nurse ON nurse."id" = a."nurseId"

@@ -7,8 +7,8 @@
 -- ORDER BY: REFRESH CONCURRENTLY sorts all rows without a NULL, which are most here, column by column, twice, to look for
 -- equal ones; rows that come sorted by the first column halve what it takes, and sorting them by it costs next to nothing.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
-('mv_compliance_status', '{studentId}', 'Vaccination and screening compliance of each active student.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
+('mv_compliance_status', '{studentId}', '{studentId}', 'Vaccination and screening compliance of each active student.', $view$
 SELECT s."id" AS "studentId", s."schoolId", s."nurseId", s."studentNumber", s."firstName", s."lastName", s."grade",
        coalesce(vaccination."compliant", 0) AS "compliantVaccinations",
        coalesce(vaccination."nonCompliant", 0) AS "nonCompliantVaccinations",

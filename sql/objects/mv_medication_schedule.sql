@@ -13,8 +13,8 @@
 -- A dose was given where a live ADMINISTERED log stands within 30 minutes of it. Only logs from now less 60 minutes on can
 -- say so of a dose that is due or to come.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
-('mv_medication_schedule', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
+('mv_medication_schedule', '{studentMedicationId}', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $view$
 SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
        concat_ws(' ', s."firstName", s."lastName") AS "studentName",
        s."grade", s."schoolId", s."nurseId", sm."medicationId",
@@ -41,10 +41,10 @@ SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
                                           ELSE false END) AS "today",
               array_agg(l."administeredAt") FILTER (WHERE l."status" = 'ADMINISTERED'
                                                       AND l."administeredAt" >= (SELECT {now} - interval '60 minutes')
-                                                      AND l."administeredAt" <= (SELECT {now} + interval '100 years')) AS "given",
+                                                      AND l."administeredAt" <= to_timestamp(9224000000000)) AS "given",
               array_agg(l."scheduledAt") FILTER (WHERE l."status" = 'PENDING'
                                                    AND l."scheduledAt" >= (SELECT {now} - interval '30 minutes')
-                                                   AND l."scheduledAt" <= (SELECT {now} + interval '100 years')) AS "pending"
+                                                   AND l."scheduledAt" <= to_timestamp(9224000000000)) AS "pending"
          FROM {medication_logs: studentMedicationId, scheduledAt, administeredAt, status, deletedAt} AS l
         WHERE l."deletedAt" IS NULL AND l."status" IN ('ADMINISTERED', 'PENDING') {only l."studentMedicationId"}
         GROUP BY l."studentMedicationId") AS log ON log."studentMedicationId" = sm."id"

@@ -4,8 +4,8 @@
 -- their own: an aggregate with DISTINCT or ORDER BY would keep the whole of allergies from being aggregated by hashing.
 -- (SELECT {today}) rather than {today}: the clock is then read once for the query, not once for each row.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, comment, definition) VALUES
-('mv_student_health_summary', '{studentId}', 'Health summary of each student, active or not.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
+('mv_student_health_summary', '{studentId}', '{studentId}', 'Health summary of each student, active or not.', $view$
 SELECT s."id" AS "studentId", s."studentNumber", s."firstName", s."lastName", s."grade", s."schoolId", s."nurseId", s."dateOfBirth",
        s."isActive" IS NOT FALSE AS "isActive",
        coalesce(record."active", 0) AS "activeHealthRecordsCount",

@@ -89,6 +89,44 @@ std::vector<std::string> split_list(std::string_view text) {
     return parts;
 }
 
+std::vector<std::string> split_expressions(std::string_view text) {
+    std::vector<std::string> parts;
+    size_t start = 0;
+    int depth = 0;
+    char quote = 0;
+    for (size_t i = 0; i <= text.size(); ++i) {
+        const char c = i < text.size() ? text[i] : ',';
+        if (i == text.size() || (c == ',' && quote == 0 && depth == 0)) {
+            parts.emplace_back(trim(text.substr(start, i - start)));
+            start = i + 1;
+        } else if (quote != 0) {
+            if (c == quote)
+                quote = 0;
+        } else if (c == '\'' || c == '"') {
+            quote = c;
+        } else if (c == '(' || c == '[') {
+            ++depth;
+        } else if (c == ')' || c == ']') {
+            --depth;
+        }
+    }
+    return parts;
+}
+
+std::string array_literal(const std::vector<std::string> &elements) {
+    std::string out = "{";
+    for (const auto &element : elements) {
+        out += out.size() > 1 ? ",\"" : "\"";
+        for (const char c : element) {
+            if (c == '"' || c == '\\')
+                out += '\\';
+            out += c;
+        }
+        out += '"';
+    }
+    return out + "}";
+}
+
 std::string expand(std::string_view text, const std::function<std::string(std::string_view)> &replace) {
     std::string out;
     for (size_t i = 0; i < text.size(); ++i) {
@@ -112,6 +150,40 @@ std::string expand(std::string_view text, const std::function<std::string(std::s
             out += c;
         }
     }
+    return out;
+}
+
+std::string choose_sections(std::string_view text, bool keys) {
+    std::string out;
+    bool inside = false;
+    size_t start = 0;
+    const auto take = [&](size_t end) {
+        if (!inside || keys)
+            out += text.substr(start, end - start);
+    };
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '{')
+            continue;
+        if (i + 1 < text.size() && text[i + 1] == '{') { // a brace itself
+            ++i;
+            continue;
+        }
+        const size_t end = text.find('}', i);
+        if (end == std::string_view::npos)
+            throw std::invalid_argument("opening brace without a closing one");
+        const std::string_view body = trim(text.substr(i + 1, end - i - 1));
+        if (body == "when keys" || body == "end") {
+            if (inside == (body == "when keys"))
+                malformed(body);
+            take(i);
+            start = end + 1;
+            inside = !inside;
+        }
+        i = end;
+    }
+    if (inside)
+        throw std::invalid_argument("{when keys} without {end}");
+    take(text.size());
     return out;
 }
 

@@ -13,6 +13,10 @@ namespace wc::core {
 // Throws std::invalid_argument for a brace without its partner, or an empty placeholder.
 std::string expand(std::string_view text, const std::function<std::string(std::string_view)> &replace);
 
+// Text between {when keys} and {end} stands in a query that is restricted to keys, and in no other: keeps it there,
+// without the marks, and takes it away elsewhere. Throws std::invalid_argument for a mark without its partner.
+std::string choose_sections(std::string_view text, bool keys);
+
 // {table: column, column, ...}: a table with exactly those canonical columns.
 struct TableReference {
     std::string table;
@@ -60,6 +64,12 @@ MappingReference parse_mapping(std::string_view expression);
 
 // Splits at commas outside single quotes; trims each part.
 std::vector<std::string> split_list(std::string_view text);
+
+// Splits at commas outside quotes and brackets; trims each part.
+std::vector<std::string> split_expressions(std::string_view text);
+
+// Elements of an SQL array as its text form, each in double quotes.
+std::string array_literal(const std::vector<std::string> &elements);
 
 std::string_view trim(std::string_view text);
 

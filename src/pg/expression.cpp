@@ -106,7 +106,54 @@ bool equal_when_folded(Node *ours, Node *theirs) {
     return equal(eval_const_expressions(nullptr, ours), eval_const_expressions(nullptr, theirs));
 }
 
+// Appends each column reference: the number of its names, and each of them after its length in bytes.
+bool collect_references(Node *node, void *out) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, ColumnRef)) {
+        auto *text = static_cast<StringInfo>(out);
+        const List *fields = reinterpret_cast<ColumnRef *>(node)->fields;
+        appendStringInfo(text, "%d ", list_length(fields));
+        ListCell *cell;
+        foreach (cell, fields) {
+            const char *name = IsA(lfirst(cell), String) ? strVal(lfirst(cell)) : "";
+            appendStringInfo(text, "%zu %s", strlen(name), name);
+        }
+    }
+    return raw_expression_tree_walker(node, compat::walker(collect_references), out);
+}
+
 } // namespace
+
+std::vector<std::vector<std::string>> referenced_names(const std::string &expression) {
+    const std::string select = "SELECT (" + expression + "\n)";
+    const char *text = select.c_str();
+    const char *found = call([=]() -> const char * {
+        StringInfoData out;
+        initStringInfo(&out);
+        List *raw = raw_parser(text, RAW_PARSE_DEFAULT);
+        ListCell *cell;
+        foreach (cell, raw)
+            (void)collect_references(lfirst_node(RawStmt, cell)->stmt, &out);
+        return out.data;
+    });
+    std::vector<std::vector<std::string>> references;
+    const auto number = [&found] {
+        char *end = nullptr;
+        const auto value = std::strtoul(found, &end, 10);
+        found = end + 1;
+        return value;
+    };
+    while (*found != '\0') {
+        auto &names = references.emplace_back(number());
+        for (auto &name : names) {
+            const size_t length = number();
+            name.assign(found, length);
+            found += length;
+        }
+    }
+    return references;
+}
 
 bool is_single_expression(const std::string &expression) {
     // Twice: the line's end closes a comment that would swallow what follows the expression; its absence keeps it open.

@@ -3,6 +3,9 @@
 
 #include "pg/guard.hpp"
 
+#include <string>
+#include <vector>
+
 namespace wc::pg {
 
 // Whether a boolean expression over a relation's columns, as written, means what a stored expression tree
@@ -20,5 +23,9 @@ bool has_subselect(const std::string &select);
 // Analyses a SELECT and returns the name of the first function, operator or cast in it that isn't built in; nothing
 // where all are. Throws Error where it can't be analysed.
 std::optional<std::string> foreign_function(const std::string &select);
+
+// The names that an expression refers to by, as written and folded: {"column"}, {"table", "column"}; a star is an empty
+// name. Parses only: looks nothing up and locks nothing. Throws Error where it can't be parsed.
+std::vector<std::vector<std::string>> referenced_names(const std::string &expression);
 
 } // namespace wc::pg

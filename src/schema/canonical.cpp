@@ -98,11 +98,11 @@ std::string canonical_expression(const Site &site, const std::string &table, con
 }
 
 std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
-                        std::set<std::string> *base_tables) {
+                        std::set<std::string> *base_tables, const std::string &rows) {
     require_table(site, table);
     if (base_tables != nullptr)
         base_tables->insert(table);
-    std::string from = site.qualified(table) + " AS " + pg::quote_name(table);
+    std::string from = (rows.empty() ? site.qualified(table) : rows) + " AS " + pg::quote_name(table);
     for (const auto &name : lookups) {
         const Lookup &lookup = *site.lookup(table, name);
         if (base_tables != nullptr)
@@ -123,20 +123,15 @@ std::string from_clause(const Site &site, const std::string &table, const std::s
     return from;
 }
 
-std::string expand_view(const Site &site, const std::string &definition, const std::string &keys,
-                        std::set<std::string> *base_tables) {
+std::string expand_query(const Site &site, const std::string &text, const Expansion &expansion) {
     const std::string timezone = pg::quote_value(site.setting("timezone"));
-    return core::expand(definition, [&](std::string_view body) -> std::string {
-        if (body == "now")
-            return clock_expression;
-        if (body == "today")
-            return std::string("(") + clock_expression + " AT TIME ZONE " + timezone + ")::date";
-        if (body == "timezone")
-            return timezone;
-        if (body.starts_with("only "))
-            return keys.empty() ? std::string()
-                                : "AND " + std::string(core::trim(body.substr(5))) + " = ANY (" + keys + ")";
-        const core::TableReference reference = core::parse_table_reference(body);
+    const auto local_date = [&](const std::string &moment) {
+        return "(" + moment + " AT TIME ZONE " + timezone + ")::date";
+    };
+
+    // A table, or its changed rows, as a sub-select of canonical columns.
+    const auto table = [&](const core::TableReference &reference, const std::string &rows,
+                           Expansion::Canonical *columns_read) {
         require_table(site, reference.table);
         std::string columns;
         std::set<std::string> lookups;
@@ -145,9 +140,71 @@ std::string expand_view(const Site &site, const std::string &definition, const s
             if (column == "id" && expression.starts_with("NULL::"))
                 throw pg::Error(ERRCODE_UNDEFINED_COLUMN, "no column stands for " + reference.table + "." + column);
             columns += (columns.empty() ? "" : ", ") + expression + " AS " + pg::quote_name(column);
+            if (columns_read != nullptr)
+                columns_read->insert({reference.table, column});
         }
-        return "(SELECT " + columns + " FROM " + from_clause(site, reference.table, lookups, base_tables) + ")";
-    });
+        return "(SELECT " + columns + " FROM " +
+               from_clause(site, reference.table, lookups, expansion.base_tables, rows) + ")";
+    };
+
+    // A condition that rows, by these expressions, are among the keys.
+    const auto only = [&](std::string_view body) -> std::string {
+        const auto expressions = core::split_expressions(body);
+        if (expressions.size() != expansion.key_columns.size() && !expansion.key_columns.empty())
+            throw std::invalid_argument("{only " + std::string(body) + "} has another number of columns than the key");
+        if (expansion.keys.empty())
+            return {};
+        if (expressions.size() == 1)
+            return "AND " + expressions.front() + " = ANY (" + expansion.keys + ")";
+        std::string list;
+        for (const auto &expression : expressions)
+            list += (list.empty() ? "" : ", ") + expression;
+        return "AND (" + list + ") IN (SELECT * FROM pg_catalog.unnest(" + expansion.keys + "))";
+    };
+
+    // The first moment of tomorrow, whatever the clocks do at midnight: zones change at quarters of an hour.
+    const auto next_day = [&] {
+        const std::string now = clock_expression;
+        return "(SELECT min(m) FROM pg_catalog.generate_series(pg_catalog.to_timestamp(pg_catalog.floor("
+               "EXTRACT(epoch FROM " +
+               now + ") / 900) * 900), " + now + " + interval '50 hours', interval '15 minutes') AS g(m) WHERE m > " +
+               now + " AND " + local_date("m") + " > " + local_date(now) + ")";
+    };
+
+    return core::expand(core::choose_sections(text, !expansion.keys.empty()),
+                        [&](std::string_view body) -> std::string {
+                            if (body == "now")
+                                return clock_expression;
+                            if (body == "today")
+                                return local_date(clock_expression);
+                            if (body == "timezone")
+                                return timezone;
+                            if (body == "keys")
+                                return "pg_catalog.unnest(" + expansion.keys + ")";
+                            if (body.starts_with("only "))
+                                return only(core::trim(body.substr(5)));
+                            if (body == "then" && !expansion.then.empty())
+                                return expansion.then;
+                            if (body == "that day" && !expansion.then.empty())
+                                return local_date(expansion.then);
+                            if (body == "next day" && !expansion.view.empty())
+                                return next_day();
+                            if (body == "view" && !expansion.view.empty())
+                                return expansion.view;
+                            core::TableReference reference = core::parse_table_reference(body);
+                            if (reference.table != "changed")
+                                return table(reference, {}, expansion.read);
+                            if (expansion.changed_rows.empty())
+                                throw std::invalid_argument("{changed: ...} outside the keys template of a source");
+                            reference.table = expansion.changed_table;
+                            return table(reference, expansion.changed_rows, expansion.changed);
+                        });
+}
+
+std::string expand_view(const Site &site, const std::string &definition, std::set<std::string> *base_tables) {
+    Expansion expansion;
+    expansion.base_tables = base_tables;
+    return expand_query(site, definition, expansion);
 }
 
 } // namespace wc::schema

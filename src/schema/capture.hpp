@@ -9,8 +9,8 @@ namespace wc::schema {
 
 // What the triggers of one base table note. Column names are the site's own, sorted.
 struct Capture {
-    std::string table;             // canonical name of the table
-    std::vector<std::string> keys; // noted of a changed row; none: that something changed is all that is noted
+    std::string table;                 // canonical name of the table
+    std::vector<std::string> keys;     // noted of a changed row; none: that something changed is all that is noted
     std::vector<std::string> compared; // an UPDATE that changes none of these notes nothing
 };
 

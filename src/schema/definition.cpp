@@ -289,7 +289,7 @@ void add_views(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
         object.comment = *row[2];
         object.column_comments = std::move(comments[object.name]);
         try {
-            const std::string select = expand_view(site, *row[1], {}, &object.base_tables);
+            const std::string select = expand_view(site, *row[1], &object.base_tables);
             object.sql = "CREATE MATERIALIZED VIEW " + site.qualified(object.name) + " AS " + select;
         } catch (const pg::Error &error) {
             if (error.sqlstate() == ERRCODE_UNDEFINED_TABLE)

@@ -52,19 +52,40 @@ const std::vector<std::string> &kinds();
 // Every managed object: constraints, covering, partial, composite indexes, views, view indexes; each kind in its order.
 std::vector<Definition> definitions(pg::Spi &spi, const Site &site);
 
-// The SELECT of a view over the site's tables. keys: empty for the whole view; otherwise the SQL expression, an array
-// of keys, to which the {only ...} placeholders restrict it. base_tables: what it reads, if wanted.
+// What the placeholders of a text become.
+struct Expansion {
+    // The argument list of unnest() that gives the keys, one array for each of key_columns; empty: the whole view.
+    std::string keys;
+    std::vector<std::string> key_columns;
+
+    // In keys templates only: what {changed: ...} selects from in place of the table, the clock of the last refresh,
+    // and the view's name, as SQL.
+    std::string changed_table;
+    std::string changed_rows;
+    std::string then;
+    std::string view;
+
+    // If wanted: the base tables that are read, by name; and each canonical column, by table, apart for {changed: ...}.
+    std::set<std::string> *base_tables = nullptr;
+    using Canonical = std::set<std::pair<std::string, std::string>>;
+    Canonical *read = nullptr;
+    Canonical *changed = nullptr;
+};
+
+// A definition, or a keys template, over the site's tables.
 // Throws Error 42P01 for an absent table, 42703 for an absent id column.
-std::string expand_view(const Site &site, const std::string &definition, const std::string &keys,
-                        std::set<std::string> *base_tables);
+std::string expand_query(const Site &site, const std::string &text, const Expansion &expansion);
+
+// The SELECT of a whole view. base_tables: what it reads, if wanted.
+std::string expand_view(const Site &site, const std::string &definition, std::set<std::string> *base_tables);
 
 // A canonical column as an SQL expression over its table (by the table's own name), converted to its canonical type
 // where the catalogue says so. Adds the lookup it needs to lookups. NULL of its type where the site has none.
 std::string canonical_expression(const Site &site, const std::string &table, const std::string &canonical,
                                  std::set<std::string> &lookups);
 
-// FROM clause of a base table with the joins of its lookups.
+// FROM clause of a base table with the joins of its lookups. rows: what stands for the table, if not itself.
 std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
-                        std::set<std::string> *base_tables);
+                        std::set<std::string> *base_tables, const std::string &rows = {});
 
 } // namespace wc::schema

@@ -18,9 +18,9 @@ struct Incremental {
     // elements are one key, and no key may come twice.
     std::string select;
 
-    // SELECT of the keys of rows that may differ, as text columns k1, k2, ..., each key once, none with a NULL: those of
-    // the changed rows of all sources, and those that change between the two clocks by themselves.
-    // $1: the view's consumed snapshot (pg_snapshot as text); $2: the clock of its last refresh (timestamptz as text).
+    // SELECT of the keys of rows that may differ, as text columns k1, k2, ..., each key once, none with a NULL: those
+    // of the changed rows of all sources, and those that change between the two clocks by themselves. $1: the view's
+    // consumed snapshot (pg_snapshot as text); $2: the clock of its last refresh (timestamptz as text).
     std::string keys;
 
     // The base tables whose changes matter, by canonical name; and the columns that the triggers of each must note, as
@@ -28,11 +28,12 @@ struct Incremental {
     std::vector<std::string> tables;
     std::map<std::string, std::string> layouts;
 
-    // SELECT of what is pending: count(*), min(noted_at), whether something of it leaves no choice but the whole view, and
-    // the tables that this is due to, joined by ', '. $1: the consumed snapshot.
+    // SELECT of what is pending: count(*), min(noted_at), whether something of it leaves no choice but the whole view,
+    // and the tables that this is due to, joined by ', '. $1: the consumed snapshot.
     std::string pending;
 
-    // SELECT of the next moment after {now} at which some row changes by time alone (NULL: none). Empty: no row ever does.
+    // SELECT of the next moment after {now} at which some row changes by time alone (NULL: none). Empty: no row ever
+    // does.
     std::optional<std::string> next_moment;
 };
 

@@ -186,8 +186,9 @@ WC_FUNCTION(wc_resolve_columns) {
     return rows.done();
 }
 
-// wc_view_query(view_name text, keys text) -> the SELECT of a view over this site's tables; with keys, an SQL array
-// expression, the one restricted to them. Errors: 42704, 42P01, 42703.
+// wc_view_query(view_name text, keys text) -> the SELECT of a view over this site's tables; with keys, SQL array
+// expressions, one for each column of the view's refresh key and separated by commas, the one restricted to them.
+// Errors: 42704, 42P01, 42703.
 WC_FUNCTION(wc_view_query) {
     const std::string name = pg::required_text(fcinfo, 0, "view_name");
     const auto keys = pg::text_argument(fcinfo, 1);
@@ -196,5 +197,7 @@ WC_FUNCTION(wc_view_query) {
     const auto view = schema::view(spi, name);
     const auto definition = spi.value(
         "SELECT definition FROM " + site.extension_schema() + ".wc_view_definition WHERE name = $1", {view.name});
-    return pg::return_text(fcinfo, schema::expand_view(site, definition.value_or(""), keys.value_or(""), nullptr));
+    schema::Expansion expansion;
+    expansion.keys = keys.value_or("");
+    return pg::return_text(fcinfo, schema::expand_query(site, definition.value_or(""), expansion));
 }
