@@ -143,7 +143,15 @@ CREATE FUNCTION @extschema@.wc_view_query(view_name text, keys text DEFAULT NULL
     SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'wc_view_query';
 COMMENT ON FUNCTION @extschema@.wc_view_query(text, text) IS
-    'The query of a materialized view over this site''s tables; with an SQL array expression as keys, the query restricted to them.';
+    'The query of a materialized view over this site''s tables; with keys, an SQL array expression for each column of its refresh key, the query restricted to them.';
+
+CREATE FUNCTION @extschema@.wc_refresh_queries(view_name text DEFAULT NULL)
+    RETURNS TABLE (view_name text, problem text, key_columns text[], tables text[], restricted text, keys text, pending text, next_moment text)
+    LANGUAGE c STABLE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'wc_refresh_queries';
+COMMENT ON FUNCTION @extschema@.wc_refresh_queries(text) IS
+    'The queries that an incremental refresh of a view, or of each, runs, or why it can''t be refreshed so.';
 
 CREATE VIEW @extschema@.wc_objects AS
 SELECT kind, name, table_name, status, validated, reason, definition FROM @extschema@.wc_objects();

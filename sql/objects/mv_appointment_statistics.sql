@@ -4,9 +4,14 @@
 -- wider than any difference of zones. A time at the end of time (about 294266 AD) counts as infinity, for the conversion might
 -- raise. Restricted to keys, the appointments of each are found through the index on nurse and time: local days begin and end
 -- less than a day away from those of UTC. avgDuration is the exact average, not rounded: that is the reader's choice.
+-- When a day begins, another one leaves the window. None ever comes in: all that is to come is there already.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
-('mv_appointment_statistics', '{nurseId,schoolId,date}', '{nurseId,date}', 'Appointments of each nurse, school and day: the last 90 days and all to come.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
+('mv_appointment_statistics', '{nurseId,schoolId,date}', '{nurseId,date}', 'Appointments of each nurse, school and day: the last 90 days and all to come.', $keys$
+SELECT v."nurseId", v."date"
+  FROM {view} AS v
+ WHERE {that day} < {today} AND v."date" >= (SELECT {that day} - 90) AND v."date" < (SELECT {today} - 90)
+$keys$, 'SELECT {next day}', $view$
 SELECT a."nurseId",
        concat_ws(' ', nurse."firstName", nurse."lastName") AS "nurseName",
        a."schoolId",

@@ -6,9 +6,23 @@
 -- the types, a third of all rows, do not tempt the planner to fetch those rows one by one through an index.
 -- ORDER BY: REFRESH CONCURRENTLY sorts all rows without a NULL, which are most here, column by column, twice, to look for
 -- equal ones; rows that come sorted by the first column halve what it takes, and sorting them by it costs next to nothing.
+--
+-- Time. A dose turns from due to overdue, and an exam or a screening grows older than a year, when a day begins. The row as it
+-- was tells both: its nextVaccinationDue is the earliest dose that was not overdue yet, and its dates are the latest ones.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
-('mv_compliance_status', '{studentId}', '{studentId}', 'Vaccination and screening compliance of each active student.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
+('mv_compliance_status', '{studentId}', '{studentId}', 'Vaccination and screening compliance of each active student.', $keys$
+SELECT v."studentId"
+  FROM {view} AS v
+ WHERE {that day} < {today}
+   AND (v."nextVaccinationDue" >= (SELECT {that day}) AND v."nextVaccinationDue" < (SELECT {today})
+        OR v."lastPhysicalDate" >= (SELECT ({that day} - interval '1 year')::date)
+           AND v."lastPhysicalDate" < (SELECT ({today} - interval '1 year')::date)
+        OR v."lastVisionDate" >= (SELECT ({that day} - interval '1 year')::date)
+           AND v."lastVisionDate" < (SELECT ({today} - interval '1 year')::date)
+        OR v."lastHearingDate" >= (SELECT ({that day} - interval '1 year')::date)
+           AND v."lastHearingDate" < (SELECT ({today} - interval '1 year')::date))
+$keys$, 'SELECT {next day}', $view$
 SELECT s."id" AS "studentId", s."schoolId", s."nurseId", s."studentNumber", s."firstName", s."lastName", s."grade",
        coalesce(vaccination."compliant", 0) AS "compliantVaccinations",
        coalesce(vaccination."nonCompliant", 0) AS "nonCompliantVaccinations",

@@ -12,9 +12,86 @@
 --
 -- A dose was given where a live ADMINISTERED log stands within 30 minutes of it. Only logs from now less 60 minutes on can
 -- say so of a dose that is due or to come.
+--
+-- Time. Whether a dose was given does not depend on the clock, so between two moments of a day the doses ahead of a row only
+-- become fewer, and the row as it was tells what happens to it: its next dose is over, or comes within 30 minutes; or a
+-- dose for which it was due is more than 30 minutes old, which takes a look at its doses, but only if it is due and was
+-- refreshed within the hour before (after more than an hour none of those doses is near). When a day begins, the medication may
+-- begin or end, other logs are those of today, and a row without a next dose may have one again, since one more day is
+-- looked at. A row whose next dose is on a day after those that were looked at, by a clock that was set forward
+-- across midnight, is taken along, because the day that is new may hold an earlier one.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
-('mv_medication_schedule', '{studentMedicationId}', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
+('mv_medication_schedule', '{studentMedicationId}', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $keys$
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {then} < {now} AND v."nextScheduledTime" <= (SELECT {now})
+UNION ALL
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {then} < {now} AND v."nextScheduledTime" > (SELECT greatest({now}, {then} + interval '30 minutes'))
+   AND v."nextScheduledTime" <= (SELECT {now} + interval '30 minutes')
+UNION ALL
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {then} + interval '60 minutes' < {now} AND v."isDueNow"
+UNION ALL
+SELECT v."studentMedicationId"
+  FROM (SELECT d."studentMedicationId", d."scheduledTimes" FROM {view} AS d WHERE d."isDueNow" AND d."scheduledTimes" IS NOT NULL) AS v
+ CROSS JOIN LATERAL unnest(v."scheduledTimes") AS given("time")
+ CROSS JOIN LATERAL (SELECT CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
+                                   OR btrim(given."time") ~* '^(0?[1-9]|1[0-2]):[0-5][0-9](:[0-5][0-9])? ?[ap]m$'
+                                 THEN btrim(given."time")::time END AS "time"
+                     OFFSET 0) AS parsed
+ CROSS JOIN (VALUES (-1), (0), (1)) AS step("days")
+ WHERE {then} < {now} AND {then} + interval '60 minutes' >= {now}
+   AND ((SELECT {that day}) + step."days" + parsed."time") AT TIME ZONE {timezone} >= (SELECT {then} - interval '30 minutes')
+   AND ((SELECT {that day}) + step."days" + parsed."time") AT TIME ZONE {timezone} < (SELECT {now} - interval '30 minutes')
+UNION ALL
+SELECT v."studentMedicationId"
+  FROM (SELECT d."studentMedicationId" FROM {view} AS d WHERE d."isDueNow" AND d."scheduledTimes" IS NULL) AS v
+ CROSS JOIN LATERAL (SELECT FROM {medication_logs: studentMedicationId, scheduledAt, status} AS l
+                      WHERE l."studentMedicationId" = v."studentMedicationId" AND l."status" = 'PENDING'
+                        AND l."scheduledAt" >= (SELECT {then} - interval '30 minutes')
+                        AND l."scheduledAt" < (SELECT {now} - interval '30 minutes')
+                      LIMIT 1) AS pending
+ WHERE {then} < {now} AND {then} + interval '60 minutes' >= {now}
+UNION ALL
+SELECT sm."id" FROM {student_medications: id, startDate} AS sm
+ WHERE {that day} < {today} AND sm."startDate" > (SELECT {that day}) AND sm."startDate" <= (SELECT {today})
+UNION ALL
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {that day} < {today}
+   AND (v."endDate" >= (SELECT {that day}) AND v."endDate" < (SELECT {today})
+        OR v."administeredCountToday" > 0
+        OR v."nextScheduledTime" IS NULL AND cardinality(v."scheduledTimes") > 0
+        OR v."nextScheduledTime" >= (SELECT ({that day} + 3)::timestamp AT TIME ZONE {timezone} - interval '3 hours')
+           AND v."scheduledTimes" IS NOT NULL)
+UNION ALL
+SELECT l."studentMedicationId" FROM {medication_logs: studentMedicationId, administeredAt, status} AS l
+ WHERE {that day} < {today} AND l."status" = 'ADMINISTERED'
+   AND l."administeredAt" > (SELECT {then}) AND l."administeredAt" <= (SELECT {now} + interval '2 days')
+$keys$, $next$
+SELECT least({next day},
+             (SELECT min(v."nextScheduledTime") FROM {view} AS v WHERE v."nextScheduledTime" > (SELECT {now})),
+             (SELECT min(v."nextScheduledTime") FROM {view} AS v WHERE v."nextScheduledTime" > (SELECT {now} + interval '30 minutes'))
+             - interval '30 minutes',
+             (SELECT min(d."at") + interval '30 minutes 1 microsecond'
+                FROM (SELECT ((SELECT {today}) + step."days" + parsed."time") AT TIME ZONE {timezone} AS "at"
+                        FROM (SELECT v."scheduledTimes" FROM {view} AS v WHERE v."isDueNow" AND v."scheduledTimes" IS NOT NULL) AS v
+                       CROSS JOIN LATERAL unnest(v."scheduledTimes") AS given("time")
+                       CROSS JOIN LATERAL (SELECT CASE WHEN btrim(given."time") ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$'
+                                                         OR btrim(given."time") ~* '^(0?[1-9]|1[0-2]):[0-5][0-9](:[0-5][0-9])? ?[ap]m$'
+                                                       THEN btrim(given."time")::time END AS "time"
+                                           OFFSET 0) AS parsed
+                       CROSS JOIN (VALUES (-1), (0), (1)) AS step("days")
+                      UNION ALL
+                      SELECT l."scheduledAt"
+                        FROM (SELECT v."studentMedicationId" FROM {view} AS v WHERE v."isDueNow" AND v."scheduledTimes" IS NULL) AS v
+                       CROSS JOIN LATERAL (SELECT l."scheduledAt" FROM {medication_logs: studentMedicationId, scheduledAt, status} AS l
+                                            WHERE l."studentMedicationId" = v."studentMedicationId" AND l."status" = 'PENDING'
+                                              AND l."scheduledAt" >= (SELECT {now} - interval '30 minutes')
+                                              AND l."scheduledAt" <= (SELECT {now})
+                                           OFFSET 0) AS l) AS d
+               WHERE d."at" >= (SELECT {now} - interval '30 minutes') AND d."at" <= (SELECT {now})))
+$next$, $view$
 SELECT sm."id" AS "studentMedicationId", sm."studentId", s."studentNumber",
        concat_ws(' ', s."firstName", s."lastName") AS "studentName",
        s."grade", s."schoolId", s."nurseId", sm."medicationId",

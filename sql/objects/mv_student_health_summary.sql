@@ -2,10 +2,17 @@
 --
 -- Each child table is aggregated by itself, so that no child multiplies another. EpiPen locations stand in a sub-query of
 -- their own: an aggregate with DISTINCT or ORDER BY would keep the whole of allergies from being aggregated by hashing.
+-- A medication becomes current, or no longer is, when a day begins: that is all that time changes here.
 -- (SELECT {today}) rather than {today}: the clock is then read once for the query, not once for each row.
 
-INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, definition) VALUES
-('mv_student_health_summary', '{studentId}', '{studentId}', 'Health summary of each student, active or not.', $view$
+INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
+('mv_student_health_summary', '{studentId}', '{studentId}', 'Health summary of each student, active or not.', $keys$
+SELECT sm."studentId"
+  FROM {student_medications: studentId, startDate, endDate, deletedAt} AS sm
+ WHERE {that day} < {today} AND sm."deletedAt" IS NULL
+   AND (sm."startDate" > (SELECT {that day}) AND sm."startDate" <= (SELECT {today})
+        OR sm."endDate" >= (SELECT {that day}) AND sm."endDate" < (SELECT {today}))
+$keys$, 'SELECT {next day}', $view$
 SELECT s."id" AS "studentId", s."studentNumber", s."firstName", s."lastName", s."grade", s."schoolId", s."nurseId", s."dateOfBirth",
        s."isActive" IS NOT FALSE AS "isActive",
        coalesce(record."active", 0) AS "activeHealthRecordsCount",

@@ -1,6 +1,8 @@
 // The SQL-visible functions of managed objects. Thin: see operations.hpp.
+#include "schema/incremental.hpp"
 #include "schema/operations.hpp"
 
+#include "core/template.hpp"
 #include "pg/compat.hpp"
 #include "pg/function.hpp"
 #include "pg/membership.hpp"
@@ -200,4 +202,25 @@ WC_FUNCTION(wc_view_query) {
     schema::Expansion expansion;
     expansion.keys = keys.value_or("");
     return pg::return_text(fcinfo, schema::expand_query(site, definition.value_or(""), expansion));
+}
+
+// wc_refresh_queries(view_name text) -> view_name, problem, key_columns, tables, restricted, keys, pending,
+// next_moment: what an incremental refresh of a view, or of each, runs. Errors: 42704.
+WC_FUNCTION(wc_refresh_queries) {
+    const auto name = pg::text_argument(fcinfo, 0);
+    pg::Spi spi;
+    std::vector<std::string> names;
+    if (name)
+        names.push_back(schema::view(spi, *name).name);
+    else
+        for (const auto &view : schema::views(spi))
+            names.push_back(view.name);
+    const auto text = [](const std::string &value) { return value.empty() ? pg::Text{} : pg::Text{value}; };
+    pg::ResultSet rows(fcinfo);
+    for (const auto &view : names) {
+        const schema::Incremental plan = schema::incremental(spi, view);
+        rows.add({view, text(plan.problem), core::array_literal(plan.key_columns), core::array_literal(plan.tables),
+                  text(plan.select), text(plan.keys), text(plan.pending), plan.next_moment});
+    }
+    return rows.done();
 }
