@@ -159,7 +159,7 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
         std::string list;
         for (const auto &expression : expressions)
             list += (list.empty() ? "" : ", ") + expression;
-        return "AND (" + list + ") IN (SELECT * FROM pg_catalog.unnest(" + expansion.keys + "))";
+        return "AND (" + list + ") IN (SELECT * FROM unnest(" + expansion.keys + "))";
     };
 
     // The first moment of tomorrow, whatever the clocks do at midnight: zones change at quarters of an hour.
@@ -171,34 +171,34 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
                now + " AND " + local_date("m") + " > " + local_date(now) + ")";
     };
 
-    return core::expand(core::choose_sections(text, !expansion.keys.empty()),
-                        [&](std::string_view body) -> std::string {
-                            if (body == "now")
-                                return clock_expression;
-                            if (body == "today")
-                                return local_date(clock_expression);
-                            if (body == "timezone")
-                                return timezone;
-                            if (body == "keys")
-                                return "pg_catalog.unnest(" + expansion.keys + ")";
-                            if (body.starts_with("only "))
-                                return only(core::trim(body.substr(5)));
-                            if (body == "then" && !expansion.then.empty())
-                                return expansion.then;
-                            if (body == "that day" && !expansion.then.empty())
-                                return local_date(expansion.then);
-                            if (body == "next day" && !expansion.view.empty())
-                                return next_day();
-                            if (body == "view" && !expansion.view.empty())
-                                return expansion.view;
-                            core::TableReference reference = core::parse_table_reference(body);
-                            if (reference.table != "changed")
-                                return table(reference, {}, expansion.read);
-                            if (expansion.changed_rows.empty())
-                                throw std::invalid_argument("{changed: ...} outside the keys template of a source");
-                            reference.table = expansion.changed_table;
-                            return table(reference, expansion.changed_rows, expansion.changed);
-                        });
+    return core::expand(
+        core::choose_sections(text, !expansion.keys.empty()), [&](std::string_view body) -> std::string {
+            if (body == "now")
+                return clock_expression;
+            if (body == "today")
+                return local_date(clock_expression);
+            if (body == "timezone")
+                return timezone;
+            if (body == "keys")
+                return "unnest(" + expansion.keys + ")"; // unqualified: else the server takes but one array
+            if (body.starts_with("only "))
+                return only(core::trim(body.substr(5)));
+            if (body == "then" && !expansion.then.empty())
+                return expansion.then;
+            if (body == "that day" && !expansion.then.empty())
+                return local_date(expansion.then);
+            if (body == "next day" && !expansion.view.empty())
+                return next_day();
+            if (body == "view" && !expansion.view.empty())
+                return expansion.view;
+            core::TableReference reference = core::parse_table_reference(body);
+            if (reference.table != "changed")
+                return table(reference, {}, expansion.read);
+            if (expansion.changed_rows.empty())
+                throw std::invalid_argument("{changed: ...} outside the keys template of a source");
+            reference.table = expansion.changed_table;
+            return table(reference, expansion.changed_rows, expansion.changed);
+        });
 }
 
 std::string expand_view(const Site &site, const std::string &definition, std::set<std::string> *base_tables) {
