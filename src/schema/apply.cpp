@@ -1,6 +1,7 @@
 // wc_install(): making what is missing.
 #include "schema/locks.hpp"
 #include "schema/operations.hpp"
+#include "schema/triggers.hpp"
 #include "schema/views.hpp"
 
 #include "pg/expression.hpp"
@@ -19,14 +20,25 @@ bool wanted_kind(const std::optional<std::string> &kind, const Definition &defin
     return !kind || *kind == definition.kind;
 }
 
+// Triggers that no view needs any more, or whose table has gone by another name.
+bool to_drop(const State &state) {
+    return state.wanted.is_trigger() && state.ours() && !state.wanted.applicable();
+}
+
 // Whether an object is to be made, or made anew.
 bool to_make(const State &state) {
+    if (state.wanted.is_trigger() && state.status == Status::installed && !state.validated)
+        return true;
     return state.wanted.applicable() && (state.status == Status::pending || state.status == Status::outdated);
 }
 
-// The lock that a step needs on its table or view: ADD CONSTRAINT and what drops the strongest, CREATE INDEX one that
-// lets readers in.
+// The lock that a step needs on its table or view: ADD CONSTRAINT and what drops the strongest, CREATE INDEX and CREATE
+// TRIGGER ones that let readers in.
 LOCKMODE needed_lock(const State &state) {
+    if (to_drop(state))
+        return AccessExclusiveLock;
+    if (state.wanted.is_trigger())
+        return to_make(state) ? trigger_lock(state) : NoLock;
     if (!to_make(state))
         return state.wanted.is_constraint() && state.ours() && !state.validated ? ShareUpdateExclusiveLock : NoLock;
     if (state.exists() || state.wanted.is_constraint())
@@ -42,6 +54,7 @@ class Installer {
 
     std::vector<Action> run() {
         one_at_a_time(spi_, "wc_install()");
+        restore_guards(spi_);
         take_locks();
         site_.emplace(spi_); // again, now that nothing can change any more
         states_ = inspect(spi_, *site_);
@@ -55,6 +68,9 @@ class Installer {
         for (auto &state : states_)
             if (state.wanted.is_index() && state.wanted.kind != "view index")
                 index(state);
+        for (auto &state : states_) // before a view is filled: what is written from then on is noted
+            if (state.wanted.is_trigger())
+                triggers(state);
         for (auto &state : states_)
             if (state.wanted.is_view())
                 view(state);
@@ -239,6 +255,46 @@ class Installer {
                 spi_.query("DROP INDEX " + site_->qualified(state.wanted.name));
             make_index(spi_, *site_, state);
             made(state, rebuild ? "rebuilt" : "created");
+        });
+        if (failure)
+            refuse(state, failure_reason(*failure));
+    }
+
+    void triggers(State &state) {
+        if (!wanted_kind(kind_, state.wanted))
+            return;
+        if (to_drop(state)) {
+            drop_triggers(state);
+            return;
+        }
+        if (!to_make(state) && settled(state))
+            return;
+        if (const auto reason = locks_->missing(state.wanted.table, trigger_lock(state))) {
+            refuse(state, *reason);
+            return;
+        }
+        const bool rebuild = state.exists();
+        auto failure = step([&] {
+            make_triggers(spi_, *site_, state, true);
+            made(state, rebuild ? "rebuilt" : "created");
+        });
+        if (failure)
+            refuse(state, failure_reason(*failure));
+    }
+
+    void drop_triggers(State &state) {
+        const std::string reason = state.wanted.not_applicable + state.wanted.missing;
+        if (site_->table(state.wanted.table) != nullptr)
+            if (const auto unlocked = locks_->missing(state.wanted.table, AccessExclusiveLock)) {
+                refuse(state, *unlocked);
+                return;
+            }
+        auto failure = step([&] {
+            for (const Trigger &trigger : state.triggers)
+                if (trigger.ours && !trigger.clone)
+                    spi_.query(drop_trigger(trigger));
+            act(state, "dropped", reason);
+            remember(spi_, *site_, state, false, {}, {});
         });
         if (failure)
             refuse(state, failure_reason(*failure));

@@ -2,6 +2,7 @@
 #include "schema/definition.hpp"
 
 #include "core/template.hpp"
+#include "schema/triggers.hpp"
 
 #include <algorithm>
 
@@ -307,7 +308,8 @@ void add_views(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
 
 const std::vector<std::string> &kinds() {
     static const std::vector<std::string> all = {"check constraint", "covering index",    "partial index",
-                                                 "composite index",  "materialized view", "view index"};
+                                                 "composite index",  "materialized view", "view index",
+                                                 "trigger"};
     return all;
 }
 
@@ -316,6 +318,7 @@ std::vector<Definition> definitions(pg::Spi &spi, const Site &site) {
     add_constraints(spi, site, all);
     add_indexes(spi, site, all);
     add_views(spi, site, all);
+    add_triggers(spi, site, all);
     // In the order of installation; within a kind, as they were added.
     const auto rank = [](const Definition &object) {
         return std::find(kinds().begin(), kinds().end(), object.kind) - kinds().begin();

@@ -12,6 +12,22 @@ struct IndexKey {
     bool descending = false;
 };
 
+// One trigger of the several by which a base table's changes are captured: as it ought to be, or as it is there.
+struct Trigger {
+    Oid oid = InvalidOid; // as it is there
+    Oid relation = InvalidOid;
+    std::string on; // the relation, qualified and quoted
+    std::string name;
+    int type = 0;       // pg_trigger.tgtype
+    char enabled = 'O'; // pg_trigger.tgenabled
+    std::string arguments;
+    std::string old_rows; // names of the transition tables; empty: none
+    std::string new_rows;
+    bool clone = false; // a partition's, which the server makes with its parent's
+    bool ours = true;   // it calls our function
+    bool plain = true;  // it has no condition, columns or deferral
+};
+
 struct Definition {
     std::string kind;
     std::string name;
@@ -39,17 +55,22 @@ struct Definition {
     // materialized view
     std::set<std::string> base_tables;
     std::vector<std::pair<std::string, std::string>> column_comments;
+    // trigger: on the table and on all its partitions and children
+    std::vector<Trigger> triggers;
+    std::string call; // EXECUTE FUNCTION ..., the end of each statement
 
     [[nodiscard]] bool applicable() const { return not_applicable.empty() && missing.empty(); }
     [[nodiscard]] bool is_constraint() const { return kind == "check constraint"; }
     [[nodiscard]] bool is_view() const { return kind == "materialized view"; }
-    [[nodiscard]] bool is_index() const { return !is_constraint() && !is_view(); }
+    [[nodiscard]] bool is_trigger() const { return kind == "trigger"; }
+    [[nodiscard]] bool is_index() const { return !is_constraint() && !is_view() && !is_trigger(); }
 };
 
 // The kinds, in the order of installation.
 const std::vector<std::string> &kinds();
 
-// Every managed object: constraints, covering, partial, composite indexes, views, view indexes; each kind in its order.
+// Every managed object: constraints, covering, partial, composite indexes, views, view indexes, triggers; each kind in
+// its order.
 std::vector<Definition> definitions(pg::Spi &spi, const Site &site);
 
 // What the placeholders of a text become.

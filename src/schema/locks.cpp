@@ -39,6 +39,8 @@ const char *mode_name(LOCKMODE mode) {
         return "SHARE UPDATE EXCLUSIVE";
     case ShareLock:
         return "SHARE";
+    case ShareRowExclusiveLock:
+        return "SHARE ROW EXCLUSIVE";
     default:
         return "ACCESS EXCLUSIVE";
     }

@@ -1,6 +1,7 @@
 // Taking managed objects away: wc_retire(), wc_suspend_views(), wc_disable().
 #include "schema/locks.hpp"
 #include "schema/operations.hpp"
+#include "schema/triggers.hpp"
 #include "schema/views.hpp"
 
 #include "pg/guc.hpp"
@@ -12,9 +13,16 @@ namespace wc::schema {
 
 namespace {
 
-// The statement that drops an object. Never CASCADE: what others built on it stays.
+// The statements that drop an object. Never CASCADE: what others built on it stays.
 std::string drop_statement(const Site &site, const State &state) {
     const Definition &object = state.wanted;
+    if (object.is_trigger()) {
+        std::string statements;
+        for (const Trigger &trigger : state.triggers)
+            if (trigger.ours && !trigger.clone)
+                statements += (statements.empty() ? "" : "; ") + drop_trigger(trigger);
+        return statements;
+    }
     if (object.is_constraint())
         return "ALTER TABLE " + site.qualified(object.table) + " DROP CONSTRAINT " + pg::quote_name(object.name);
     return std::string("DROP ") + (object.is_view() ? "MATERIALIZED VIEW " : "INDEX ") + site.qualified(object.name);
@@ -23,7 +31,9 @@ std::string drop_statement(const Site &site, const State &state) {
 // Drops an object of ours. Returns what happened: dropped, or kept with the reason.
 Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &state, const std::string &reason,
             bool keep_additions) {
-    if (const auto unlocked = locks.missing(state.wanted.table, AccessExclusiveLock))
+    // Triggers of a table that has gone by another name since need no lock beforehand.
+    const bool renamed = state.wanted.is_trigger() && site.table(state.wanted.table) == nullptr;
+    if (const auto unlocked = locks.missing(state.wanted.table, AccessExclusiveLock); unlocked && !renamed)
         return action_of(state, "kept", *unlocked);
     if (state.wanted.is_view())
         if (const std::string names = dependents(spi, state.oid); !names.empty())
@@ -71,6 +81,13 @@ std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::func
         actions.push_back(std::move(action));
     }
     return actions;
+}
+
+void remember_disabled(pg::Spi &spi, const Site &site, const State &state, bool disabled) {
+    spi.query("INSERT INTO " + site.extension_schema() +
+                  ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"
+                  " ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled",
+              {state.wanted.name, state.wanted.kind, state.wanted.table, disabled ? "true" : "false"});
 }
 
 } // namespace
@@ -121,10 +138,13 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
                                 used ? "Drop what depends on it, and try again." : "Try again at a quiet time.");
             }
     }
-    spi.query("INSERT INTO " + site.extension_schema() +
-                  ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"
-                  " ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled",
-              {name, state.wanted.kind, state.wanted.table, disabled ? "true" : "false"});
+    remember_disabled(spi, site, state, disabled);
+    if (disabled && state.wanted.is_view()) // nobody needs to note what only this view reads
+        for (Action &action : drop_all(
+                 spi, "wc_disable()",
+                 [](const Definition &object) { return object.is_trigger() && !object.not_applicable.empty(); }, {},
+                 false))
+            actions.push_back(std::move(action));
     actions.push_back(action_of(state, disabled ? "disabled" : "enabled",
                                 disabled ? "wc_install() leaves it out" : "wc_install() makes it"));
     return actions;

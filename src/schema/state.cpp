@@ -5,6 +5,7 @@
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
 #include "pg/transaction.hpp"
+#include "schema/triggers.hpp"
 
 #include <algorithm>
 
@@ -193,13 +194,14 @@ Links linked_objects(pg::Spi &spi) {
 
 // Whether what is there is what we made, or something that took its place under its name: then it isn't ours to drop.
 // A restore loses the links of constraints, ALTER COLUMN TYPE those of indexes; a view never loses its link.
-// same: whether it is what is wanted; of a view that is known only by its having been made from the same statement.
+// A trigger is known by the function that it calls. same: whether it is what is wanted; of a view that is known only by
+// its having been made from the same statement.
 void judge_origin(State &state, const Links &links, bool &same, const pg::Text &comment) {
     const bool linked = links.count({state.class_id, state.oid}) > 0;
     state.linked = linked && std::all_of(state.inherited.begin(), state.inherited.end(), [&](Oid constraint) {
                        return links.count({state.class_id, constraint}) > 0;
                    });
-    if (!state.remembered.made || linked)
+    if (!state.remembered.made || linked || state.wanted.is_trigger())
         return;
     if (state.wanted.is_view())
         same = false;
@@ -216,6 +218,7 @@ void judge_present(State &state, bool same) {
             state.reason = "not filled: run wc_install() or wc_refresh()";
         if (same && !state.validated)
             state.reason = state.wanted.is_constraint() ? "not validated: wc_validate() counts the rows that violate it"
+                           : state.wanted.is_trigger()  ? "not on every child, or switched off: wc_install() mends it"
                                                         : "invalid: REINDEX INDEX mends it";
         if (!same && !state.wanted.applicable())
             state.reason = state.wanted.not_applicable + state.wanted.missing;
@@ -301,7 +304,9 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
     const auto remembered = registry(spi, site);
     const auto linked = linked_objects(spi);
     std::vector<State> states;
-    for (auto &definition : definitions(spi, site)) {
+    auto wanted_objects = definitions(spi, site);
+    const auto triggers = present_triggers(spi, site, wanted_objects);
+    for (auto &definition : wanted_objects) {
         State &state = states.emplace_back();
         state.wanted = std::move(definition);
         const Definition &wanted = state.wanted;
@@ -321,6 +326,12 @@ std::vector<State> inspect(pg::Spi &spi, const Site &site) {
                 same = wanted.applicable() && present.is_check && present.expression &&
                        schema::same(site.table(wanted.table)->relid, wanted.expression, *present.expression, false);
             }
+        } else if (wanted.is_trigger()) {
+            const auto found = triggers.find(wanted.table);
+            const Likeness likeness =
+                compare_triggers(state, found == triggers.end() ? std::vector<Trigger>() : found->second);
+            state.validated = likeness == Likeness::same;
+            same = likeness != Likeness::other && wanted.applicable();
         } else if (const auto found = relations.find(wanted.name); found != relations.end()) {
             const Present &present = found->second;
             state.class_id = RelationRelationId;

@@ -21,12 +21,14 @@ struct State {
     Remembered remembered;
     Status status = Status::pending;
     std::string reason;
-    Oid oid = InvalidOid;       // of the relation or the constraint; InvalidOid: not there
-    Oid class_id = InvalidOid;  // pg_class or pg_constraint
-    bool validated = true;      // of a constraint
-    bool populated = true;      // of a view
-    bool linked = false;        // DROP EXTENSION removes it
-    std::vector<Oid> inherited; // of a constraint: the same one of the table's partitions and children
+    Oid oid = InvalidOid;      // of the relation, the constraint or the first trigger; InvalidOid: not there
+    Oid class_id = InvalidOid; // pg_class, pg_constraint or pg_trigger
+    bool validated = true;     // of a constraint; of triggers, that all are there and switched on
+    bool populated = true;     // of a view
+    bool linked = false;       // DROP EXTENSION removes it
+    std::vector<Oid>
+        inherited; // of a constraint: the same one of the table's partitions and children; the other triggers
+    std::vector<Trigger> triggers; // that are there
 
     [[nodiscard]] bool exists() const { return OidIsValid(oid); }
     [[nodiscard]] bool ours() const { return exists() && remembered.made; }

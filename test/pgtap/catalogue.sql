@@ -253,8 +253,10 @@ SELECT isnt(obj_description(e.oid, 'pg_event_trigger'), NULL, 'event trigger ' |
 SELECT is((SELECT count(*) FROM pg_class WHERE relname ~ '^wc_' AND relkind IN ('r', 'v')), (SELECT count(*) FROM member AS m JOIN pg_class AS c ON m.oid = c.oid
            WHERE m.class = 'pg_class'::regclass AND c.relkind IN ('r', 'v')), 'every table and view of ours is a member');
 SELECT matches(p.proname::text, '^wc_', p.proname || ' begins with wc_') FROM member_function AS p ORDER BY p.proname;
--- Transaction control excludes a SET clause: a procedure writes its names out.
-SELECT ok('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), p.oid::regprocedure || ' pins search_path') FROM member_function AS p WHERE p.prokind = 'f' ORDER BY p.proname;
+-- Transaction control excludes a SET clause: a procedure writes its names out. What fires for every row written looks no name up, and a SET clause
+-- would cost each writer.
+SELECT ok('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), p.oid::regprocedure || ' pins search_path')
+  FROM member_function AS p WHERE p.prokind = 'f' AND p.proname NOT IN ('wc_capture', 'wc_ignore_replicated') ORDER BY p.proname;
 SELECT unalike(p.prosrc, '% FROM wc\_%', p.oid::regprocedure || ' qualifies names') FROM member_function AS p WHERE p.prokind = 'p' ORDER BY p.proname;
 -- What changes something is for nobody until somebody says so; the rest is a list.
 SELECT ok(NOT EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g WHERE g.grantee = 0), p.oid::regprocedure || ' is revoked from PUBLIC')
