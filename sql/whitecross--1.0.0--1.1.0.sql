@@ -560,6 +560,44 @@ ALTER TABLE @extschema@.wc_refresh_log
     ADD CONSTRAINT wc_refresh_log_origin_check CHECK (origin IN ('manual', 'schedule', 'install', 'live'));
 COMMENT ON COLUMN @extschema@.wc_refresh_log.origin IS 'manual, schedule, install or live.';
 
+-- What refreshes leave behind: why the mode, how many keys; and what the next incremental refresh begins with.
+
+ALTER TABLE @extschema@.wc_refresh_log
+    DROP CONSTRAINT wc_refresh_log_mode_check,
+    ADD CONSTRAINT wc_refresh_log_mode_check CHECK (mode IN ('full', 'concurrent', 'incremental')),
+    ADD COLUMN keys_refreshed bigint,
+    ADD COLUMN reason text;
+COMMENT ON COLUMN @extschema@.wc_refresh_log.rows_written IS
+    'Rows written into the view: all of them (full), those deleted and inserted because they differ (concurrent), or those deleted, updated and inserted (incremental).';
+COMMENT ON COLUMN @extschema@.wc_refresh_log.keys_refreshed IS
+    'Keys of the view whose rows were computed anew, of an incremental refresh.';
+COMMENT ON COLUMN @extschema@.wc_refresh_log.reason IS 'Why the view was refreshed in this mode.';
+
+ALTER TABLE @extschema@.wc_view_state
+    DROP CONSTRAINT wc_view_state_last_mode_check,
+    ADD CONSTRAINT wc_view_state_last_mode_check CHECK (last_mode IN ('full', 'concurrent', 'incremental')),
+    ADD COLUMN clock timestamptz,
+    ADD COLUMN consumed pg_snapshot,
+    ADD COLUMN trust jsonb,
+    ADD COLUMN plan jsonb,
+    ADD COLUMN last_keys bigint,
+    ADD COLUMN last_reason text;
+COMMENT ON COLUMN @extschema@.wc_view_state.clock IS
+    'What the definition took for the present time in that refresh: whitecross.now, or last_refresh.';
+COMMENT ON COLUMN @extschema@.wc_view_state.consumed IS
+    'The transactions whose changes stand in the view; null: the next refresh computes the whole view.';
+COMMENT ON COLUMN @extschema@.wc_view_state.trust IS
+    'What the change log rests on (triggers, partitions, files, definition), as it was then: where it is different now, changes may have gone unnoticed.';
+COMMENT ON COLUMN @extschema@.wc_view_state.plan IS
+    'The statements of the view''s incremental refresh, or the problem that there can''t be any.';
+COMMENT ON COLUMN @extschema@.wc_view_state.last_keys IS 'keys_refreshed of that refresh.';
+COMMENT ON COLUMN @extschema@.wc_view_state.last_reason IS 'Why it was refreshed in that mode.';
+
+COMMENT ON TYPE @extschema@.wc_refresh_result IS
+    'What became of one view: mode full, concurrent or incremental; status refreshed, failed or skipped; duration in milliseconds; of a failure its SQLSTATE, and the condition''s name with names of objects.';
+COMMENT ON FUNCTION @extschema@.wc_refresh(text, text, text) IS
+    'Refreshes one materialized view, named with or without mv_. mode: auto (incremental where what changed can be told and is not too much; else concurrent; full where the view is not populated), incremental (concurrent where that can''t be told), concurrent, full (shuts readers out). on_conflict: wait up to whitecross.lock_timeout, or skip.';
+
 -- Live mode: a background worker keeps the views true as changes are committed.
 
 CREATE FUNCTION @extschema@.wc_live_status()

@@ -10,7 +10,7 @@ CREATE TYPE @extschema@.wc_refresh_result AS (
     message text
 );
 COMMENT ON TYPE @extschema@.wc_refresh_result IS
-    'What became of one view: mode full or concurrent; status refreshed, failed or skipped; duration in milliseconds; of a failure its SQLSTATE, and the condition''s name with names of objects.';
+    'What became of one view: mode full, concurrent or incremental; status refreshed, failed or skipped; duration in milliseconds; of a failure its SQLSTATE, and the condition''s name with names of objects.';
 
 CREATE FUNCTION @extschema@.wc_refresh(view_name text, mode text DEFAULT 'auto', on_conflict text DEFAULT 'wait')
 RETURNS SETOF @extschema@.wc_refresh_result
@@ -18,7 +18,7 @@ LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1
 AS 'MODULE_PATHNAME', 'wc_refresh';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_refresh(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.wc_refresh(text, text, text) IS
-    'Refreshes one materialized view, named with or without mv_. mode: auto (concurrent; full where the view is not populated), concurrent, full (shuts readers out). on_conflict: wait up to whitecross.lock_timeout, or skip.';
+    'Refreshes one materialized view, named with or without mv_. mode: auto (incremental where what changed can be told and is not too much; else concurrent; full where the view is not populated), incremental (concurrent where that can''t be told), concurrent, full (shuts readers out). on_conflict: wait up to whitecross.lock_timeout, or skip.';
 
 CREATE FUNCTION @extschema@.wc_refresh_all(
     mode text DEFAULT 'auto', workers integer DEFAULT NULL, on_conflict text DEFAULT 'wait')

@@ -10,7 +10,12 @@ namespace wc::core {
 
 namespace {
 
-constexpr std::array modes = {Mode::Auto, Mode::Concurrent, Mode::Full};
+// A key costs the incremental refresh several times what a row costs the refresh of everything.
+constexpr int64_t share_percent = 25;
+// So few are quick whatever the size of the view.
+constexpr int64_t always_few = 1000;
+
+constexpr std::array modes = {Mode::Auto, Mode::Incremental, Mode::Concurrent, Mode::Full};
 constexpr std::array conflicts = {Conflict::Wait, Conflict::Skip};
 
 template <typename All> auto parse(const All &all, std::string_view text) -> std::optional<typename All::value_type> {
@@ -39,6 +44,8 @@ std::string_view name(Mode mode) {
     switch (mode) {
     case Mode::Auto:
         return "auto";
+    case Mode::Incremental:
+        return "incremental";
     case Mode::Concurrent:
         return "concurrent";
     case Mode::Full:
@@ -67,8 +74,14 @@ std::string conflict_names() {
     return list(conflicts);
 }
 
-Mode decide(Mode asked, bool populated) {
-    return !populated || asked == Mode::Full ? Mode::Full : Mode::Concurrent;
+Mode decide(Mode asked, const Prospect &prospect) {
+    if (!prospect.populated || asked == Mode::Full)
+        return Mode::Full;
+    return asked != Mode::Concurrent && prospect.incremental ? Mode::Incremental : Mode::Concurrent;
+}
+
+int64_t most_keys(int64_t rows) {
+    return std::max(always_few, rows / 100 * share_percent);
 }
 
 std::vector<std::size_t> longest_first(const std::vector<Task> &tasks) {

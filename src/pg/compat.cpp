@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "executor/executor.h"
 #include "utils/guc_tables.h"
@@ -74,6 +75,31 @@ void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *est
 #else
     (void)ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL);
 #endif
+}
+
+TM_Result update_row(ResultRelInfo *target, EState *estate, ItemPointer place, TupleTableSlot *slot, CommandId command,
+                     Snapshot snapshot) {
+    TM_FailureData failure;
+    LockTupleMode lock;
+#if PG_VERSION_NUM >= 160000
+    TU_UpdateIndexes indexes = TU_None;
+#else
+    bool indexes = false;
+#endif
+    const TM_Result result = table_tuple_update(target->ri_RelationDesc, place, slot, command, snapshot,
+                                                InvalidSnapshot, true, &failure, &lock, &indexes);
+    if (result != TM_Ok)
+        return result;
+        // Not as an update: that would ask the statement's range table, which there is none of, for the columns it
+        // sets.
+#if PG_VERSION_NUM >= 160000
+    if (indexes != TU_None)
+        (void)ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, indexes == TU_Summarizing);
+#else
+    if (indexes)
+        (void)ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+#endif
+    return result;
 }
 
 } // namespace wc::pg::compat

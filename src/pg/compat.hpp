@@ -30,4 +30,9 @@ inline Walker walker(bool (*function)(Node *, void *)) {
 // Enters a row that has just been put into a table into the table's indexes. Plain server code.
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate);
 
+// Writes a new version of a row, and index entries where the heap says that they are needed (not for a HOT update).
+// Plain server code.
+TM_Result update_row(ResultRelInfo *target, EState *estate, ItemPointer place, TupleTableSlot *slot, CommandId command,
+                     Snapshot snapshot);
+
 } // namespace wc::pg::compat

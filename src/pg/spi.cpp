@@ -16,6 +16,14 @@ Spi::~Spi() {
 }
 
 Result Spi::query(const std::string &sql, const std::vector<Text> &parameters) {
+    return run(sql, parameters, false);
+}
+
+Result Spi::read(const std::string &sql, const std::vector<Text> &parameters) {
+    return run(sql, parameters, true);
+}
+
+Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, bool read_only) {
     const auto count = parameters.size();
     std::vector<Oid> types(count, TEXTOID);
     std::vector<const char *> texts(count);
@@ -36,7 +44,7 @@ Result Spi::query(const std::string &sql, const std::vector<Text> &parameters) {
         Cells out;
         int code;
         if (count == 0) {
-            code = SPI_execute(text, false, 0);
+            code = SPI_execute(text, read_only, 0);
         } else {
             auto *values = static_cast<Datum *>(palloc0(sizeof(Datum) * count));
             auto *nulls = static_cast<char *>(palloc0(count));
@@ -45,7 +53,7 @@ Result Spi::query(const std::string &sql, const std::vector<Text> &parameters) {
                 if (text_array[i] != nullptr)
                     values[i] = CStringGetTextDatum(text_array[i]);
             }
-            code = SPI_execute_with_args(text, static_cast<int>(count), type_array, values, nulls, false, 0);
+            code = SPI_execute_with_args(text, static_cast<int>(count), type_array, values, nulls, read_only, 0);
         }
         if (code < 0)
             elog(ERROR, "statement failed in the server programming interface: %s", SPI_result_code_string(code));

@@ -24,10 +24,15 @@ class Spi {
     // Throws Error.
     Result query(const std::string &sql, const std::vector<Text> &parameters = {});
 
+    // The same with the active snapshot and no other, where query() takes a new one in a READ COMMITTED transaction;
+    // only statements that write nothing.
+    Result read(const std::string &sql, const std::vector<Text> &parameters = {});
+
     // The first column of the first row; empty: NULL or no row.
     Text value(const std::string &sql, const std::vector<Text> &parameters = {});
 
   private:
+    static Result run(const std::string &sql, const std::vector<Text> &parameters, bool read_only);
     int exceptions_;
 };
 

@@ -1,8 +1,11 @@
-// One view: locks, the way to go, REFRESH MATERIALIZED VIEW.
+// One view: locks, the way to go, the refresh.
 #include "refresh/perform.hpp"
 
 #include "pg/membership.hpp"
 #include "pg/worker.hpp"
+#include "refresh/apply.hpp"
+#include "refresh/moment.hpp"
+#include "refresh/record.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -67,9 +70,17 @@ bool lock_view(Oid relid, LOCKMODE mode, bool wait) {
     });
 }
 
-// The locks that REFRESH itself takes.
+// The locks that REFRESH itself takes. Writing rows below the executor takes the one that any writer has: it keeps out
+// REFRESH and ALTER, but neither VACUUM, which would be cancelled, nor CREATE INDEX CONCURRENTLY.
 LOCKMODE lock_of(core::Mode mode) {
-    return mode == core::Mode::Full ? AccessExclusiveLock : ExclusiveLock;
+    switch (mode) {
+    case core::Mode::Full:
+        return AccessExclusiveLock;
+    case core::Mode::Incremental:
+        return RowExclusiveLock;
+    default:
+        return ExclusiveLock;
+    }
 }
 
 // Whether REFRESH CONCURRENTLY could tell rows apart: a valid unique index over plain columns and all rows.
@@ -101,7 +112,8 @@ int64_t rows_changed(Oid relid) {
     });
 }
 
-// Runs the statement as SQL would, event triggers and all. Returns the rows of the view, as the server counted them.
+// Runs the statement as SQL would, event triggers and all, with the active snapshot. Returns the rows of the view, as
+// the server counted them.
 int64_t run_refresh(const Facts &view, bool concurrent) {
     const Facts *const facts = &view;
     return pg::call([=] {
@@ -117,43 +129,130 @@ int64_t run_refresh(const Facts &view, bool concurrent) {
                                     quote_qualified_identifier(NameStr(facts->schema), NameStr(facts->name)));
         QueryCompletion completion;
         InitializeQueryCompletion(&completion);
-        PushActiveSnapshot(GetTransactionSnapshot());
         ProcessUtility(planned, text, false, PROCESS_UTILITY_QUERY, nullptr, nullptr, None_Receiver, &completion);
-        PopActiveSnapshot();
         CommandCounterIncrement();
         return static_cast<int64_t>(completion.nprocessed);
     });
 }
 
-// Takes both locks. The mode depends on whether the view is populated, and the lock on the mode: so it is looked at
-// again under the lock, and if a REFRESH by hand has come between, the lock is changed.
-bool lock(const Job &job, Outcome &outcome, Facts &view) {
-    const bool wait = job.conflict == core::Conflict::Wait;
-    if (!lock_refresh(job.relid, wait)) {
-        outcome.message = "another transaction is refreshing it";
-        return false;
-    }
-    for (;;) {
-        const core::Mode mode = *outcome.mode;
-        const Oid relid = job.relid;
-        if (!lock_view(relid, lock_of(mode), wait)) {
-            outcome.message = "another transaction has locked it";
-            return false;
-        }
-        view = facts(relid);
-        if (!view.there)
-            return true;
-        outcome.mode = core::decide(job.mode, view.populated);
-        if (outcome.mode == mode)
-            return true;
-        pg::call([=] { UnlockRelationOid(relid, lock_of(mode)); });
-    }
+// The lock of the refresh itself, on the view, which the mode decides.
+bool lock_view_for(const Job &job, Outcome &outcome) {
+    if (lock_view(job.relid, lock_of(*outcome.mode), job.conflict == core::Conflict::Wait))
+        return true;
+    outcome.message = "another transaction has locked it";
+    return false;
 }
 
 [[noreturn]] void not_there(Outcome &outcome) {
     outcome.mode.reset();
     outcome.message = "it is not installed: run wc_install()";
     throw pg::Error(ERRCODE_UNDEFINED_TABLE, "materialized view does not exist");
+}
+
+// Why everything was computed anew although nothing that changed kept it from being told.
+std::string reason_of_whole(const Job &job, core::Mode mode, bool logged) {
+    if (job.origin == Origin::Install)
+        return "the view was made";
+    if (!logged)
+        return {};
+    return mode == core::Mode::Full && job.mode != core::Mode::Full ? "the view was not populated" : "asked for";
+}
+
+void require_unique_index(Oid relid, Outcome &outcome) {
+    if (has_unique_index(relid))
+        return;
+    outcome.message = "it has no unique index to refresh it concurrently by: run wc_install()";
+    throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "materialized view has no usable unique index");
+}
+
+std::string filenode(pg::Spi &spi, Oid relid) {
+    return spi.value("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid)", {std::to_string(relid)})
+        .value_or("0");
+}
+
+// Why a view is computed as a whole; with mend, the tables whose triggers are to be restored before that.
+struct Whole {
+    std::string reason;
+    std::vector<std::string> mend;
+};
+
+// The incremental refresh. Nothing: it is done. Otherwise nothing was changed.
+std::optional<Whole> refresh_keys(const Job &job, const Facts &view, const Moment &moment, Outcome &outcome) {
+    if (!has_unique_index(job.relid))
+        return Whole{"it has no unique index", {}};
+    pg::Spi spi;
+    const auto recorded = recall(spi, job.view, moment.clock());
+    if (!recorded)
+        return Whole{"no refresh on record", {}};
+    const Trust trust = take_marks(job.relid, recorded->plan.table_list());
+    std::vector<std::string> mend;
+    if (job.may_mend)
+        mend = trust.broken;
+    std::string reason = difference(recorded->marks, trust.marks);
+    if (reason.empty())
+        reason = trust.fault;
+    if (reason.empty())
+        reason = recorded->plan.problem;
+    if (reason.empty() && recorded->consumed.empty())
+        reason = "the change log had grown longer than whitecross.change_log_limit";
+    if (reason.empty() && recorded->ahead)
+        reason = "the clock went back";
+    if (!reason.empty())
+        return Whole{reason, mend};
+    const int64_t most = job.mode == core::Mode::Auto ? core::most_keys(recorded->row_count) : INT64_MAX;
+    const Consumption consumption(spi, recorded->plan, recorded->consumed, most);
+    if (!consumption.whole().empty())
+        return Whole{consumption.whole(), {}};
+
+    const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    Keys keys;
+    if (!consumption.too_many())
+        keys = consumption.keys(recorded->consumed, recorded->clock);
+    if (consumption.too_many() || keys.count > most)
+        return Whole{"more than " + std::to_string(most) + " keys may have changed", {}};
+    const Written written = apply(spi, job.relid, recorded->plan, keys);
+    outcome.keys = keys.count;
+    outcome.rows_written = written.inserted + written.updated + written.deleted;
+    outcome.row_count = recorded->row_count + written.inserted - written.deleted;
+    outcome.reason = job.mode == core::Mode::Auto ? "the change log is complete" : "asked for";
+    return {};
+}
+
+// REFRESH MATERIALIZED VIEW.
+void refresh_whole(const Job &job, const Facts &view, Outcome &outcome) {
+    const bool concurrent = outcome.mode == core::Mode::Concurrent;
+    const pg::NotMembers not_members; // neither do the tables that REFRESH makes for a moment become members
+    const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE);
+    const int64_t before = rows_changed(job.relid);
+    {
+        // REFRESH CONCURRENTLY analyzes the new contents before it compares them, every column of up to 30,000 rows by
+        // default, which costs as much as comparing. Rows are found by the unique key, so few statistics do.
+        pg::SettingScope statistics;
+        if (concurrent)
+            statistics.set("default_statistics_target", "10");
+        outcome.row_count = run_refresh(view, concurrent);
+    }
+    outcome.rows_written = concurrent ? rows_changed(job.relid) - before : *outcome.row_count;
+    if (job.analyze) {
+        pg::Spi spi;
+        spi.query("ANALYZE " + pg::quote_name(NameStr(view.schema)) + "." + pg::quote_name(NameStr(view.name)));
+    }
+}
+
+// What the next refresh needs in order to be incremental. The plan is made anew only where something that it was made
+// from may have changed: that takes longer than a small view's refresh.
+void prepare_next(const Job &job, const Moment &moment, Traces &traces) {
+    pg::Spi spi;
+    const auto recorded = recall(spi, job.view, moment.clock());
+    if (recorded && recorded->plan.problem.empty()) {
+        traces.marks = take_marks(job.relid, recorded->plan.table_list()).marks;
+        Marks same = recorded->marks;
+        same["view"] = traces.marks->at("view");
+        if (same == *traces.marks)
+            return;
+    }
+    traces.plan = make_plan(spi, job.view);
+    traces.marks = take_marks(job.relid, traces.plan->table_list()).marks;
 }
 
 } // namespace
@@ -172,48 +271,65 @@ Settings::Settings(int lock_timeout) {
 Traces perform(const Job &job, Outcome &outcome) {
     outcome.mode.reset();
     outcome.message.clear();
+    outcome.reason.clear();
     const Oid relid = job.relid;
     Facts view = facts(relid);
     if (!view.there)
         not_there(outcome);
-    outcome.mode = core::decide(job.mode, view.populated);
+    const bool logged = has_change_log();
+    core::Prospect prospect = {view.populated, logged};
+    outcome.mode = core::decide(job.mode, prospect);
     Traces traces;
-    if (!lock(job, outcome, view)) {
-        outcome.status = Outcome::Status::Skipped;
+    outcome.status = Outcome::Status::Skipped;
+    if (!lock_refresh(relid, job.conflict == core::Conflict::Wait)) {
+        outcome.message = "another transaction is refreshing it";
         return traces;
     }
-    if (!view.there)
-        not_there(outcome);
-    const bool concurrent = outcome.mode == core::Mode::Concurrent;
-    if (concurrent && !has_unique_index(relid)) {
-        outcome.message = "it has no unique index to refresh it concurrently by: run wc_install()";
-        throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "materialized view has no usable unique index");
-    }
-
-    {
-        const pg::NotMembers not_members; // neither do the tables that REFRESH makes for a moment become members
-        const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE);
-        const int64_t before = rows_changed(relid);
-        traces.snapshot_at = GetCurrentTimestamp();
-        {
-            // REFRESH CONCURRENTLY analyzes the new contents before it compares them, every column of up to 30,000 rows
-            // by default, which costs as much as comparing. Rows are found by the unique key, so few statistics do.
-            pg::SettingScope statistics;
-            if (concurrent)
-                statistics.set("default_statistics_target", "10");
-            outcome.row_count = run_refresh(view, concurrent);
+    // The mode depends on what can be seen under the lock only, and the lock on the mode: so it is looked at again
+    // under the lock, and where the mode comes out otherwise, the lock is changed.
+    for (;;) {
+        const core::Mode mode = *outcome.mode;
+        if (!lock_view_for(job, outcome))
+            return traces;
+        view = facts(relid);
+        if (!view.there)
+            not_there(outcome);
+        prospect.populated = view.populated;
+        outcome.mode = core::decide(job.mode, prospect);
+        if (outcome.mode == mode) {
+            if (mode == core::Mode::Concurrent)
+                require_unique_index(relid, outcome);
+            const Moment moment;
+            std::optional<Whole> whole;
+            if (mode == core::Mode::Incremental) {
+                whole = refresh_keys(job, view, moment, outcome);
+            } else {
+                if (logged)
+                    prepare_next(job, moment, traces);
+                refresh_whole(job, view, outcome);
+                if (logged)
+                    traces.marks->at("view") = mark_of_view(relid);
+                if (outcome.reason.empty())
+                    outcome.reason = reason_of_whole(job, mode, logged);
+            }
+            if (!whole) {
+                traces.snapshot_at = moment.taken_at();
+                traces.clock = moment.clock();
+                traces.consumed = moment.consumed();
+                break;
+            }
+            outcome.reason = whole->reason;
+            traces.mend = whole->mend;
+            if (!traces.mend.empty())
+                return traces;
+            prospect.incremental = false;
+            outcome.mode = core::decide(job.mode, prospect);
         }
-        outcome.rows_written = concurrent ? rows_changed(relid) - before : *outcome.row_count;
-        if (job.analyze) {
-            const pg::ActiveSnapshot snapshot;
-            pg::Spi spi;
-            spi.query("ANALYZE " + pg::quote_name(NameStr(view.schema)) + "." + pg::quote_name(NameStr(view.name)));
-        }
+        pg::call([=] { UnlockRelationOid(relid, lock_of(mode)); });
     }
     const pg::ActiveSnapshot snapshot;
     pg::Spi spi;
-    traces.filenode =
-        spi.value("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid)", {std::to_string(relid)}).value_or("0");
+    traces.filenode = filenode(spi, relid);
     outcome.status = Outcome::Status::Refreshed;
     return traces;
 }

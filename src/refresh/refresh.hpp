@@ -22,13 +22,15 @@ struct Request {
 struct Outcome {
     enum class Status { Refreshed, Failed, Skipped };
     std::string view;
-    std::optional<core::Mode> mode; // Full or Concurrent; empty: the view isn't there
+    std::optional<core::Mode> mode; // never Auto; empty: the view isn't there
     Status status = Status::Failed;
     std::optional<int64_t> rows_written;
     std::optional<int64_t> row_count;
     double duration_ms = 0;
-    int sqlstate = 0;    // of a failure; 0: none
-    std::string message; // condition name and object names only; empty: none
+    int sqlstate = 0;            // of a failure; 0: none
+    std::string message;         // condition name and object names only; empty: none
+    std::optional<int64_t> keys; // computed anew, of an incremental refresh
+    std::string reason;          // for the mode; in the log only
 };
 
 // The word that SQL uses.

@@ -164,10 +164,10 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
     }
     if (queries.empty()) // every change concerns the whole view, and nothing changes by itself
         queries = "SELECT " + key_names(plan.key_columns.size(), "NULL AS k") + " WHERE false";
-    plan.keys = std::string("WITH ") + changed_name + " AS MATERIALIZED (SELECT c.table_name, c.keys FROM " + ext +
-                "wc_change AS c WHERE " + pending_condition("c") + " AND c.keys IS NOT NULL AND c.table_name IN (" +
-                quoted_list(plan.tables) + ")) SELECT DISTINCT " + texts + " FROM (" + queries + ") AS k WHERE " +
-                known;
+    plan.keys = "SELECT DISTINCT " + texts + " FROM (" + queries + ") AS k WHERE " + known;
+    plan.keys_of_log = std::string("WITH ") + changed_name + " AS MATERIALIZED (SELECT c.table_name, c.keys FROM " +
+                       ext + "wc_change AS c WHERE " + pending_condition("c") +
+                       " AND c.keys IS NOT NULL AND c.table_name IN (" + quoted_list(plan.tables) + ")) " + plan.keys;
 
     const std::string of_all =
         whole.empty() ? "c.keys IS NULL" : "(c.keys IS NULL OR c.table_name IN (" + quoted_list(whole) + "))";

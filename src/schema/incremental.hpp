@@ -19,9 +19,13 @@ struct Incremental {
     std::string select;
 
     // SELECT of the keys of rows that may differ, as text columns k1, k2, ..., each key once, none with a NULL: those
-    // of the changed rows of all sources, and those that change between the two clocks by themselves. $1: the view's
-    // consumed snapshot (pg_snapshot as text); $2: the clock of its last refresh (timestamptz as text).
+    // of the changed rows of all sources, and those that change between the two clocks by themselves. It reads the
+    // pending changes from wc_changed (table_name text, keys text[]), which who runs it has to provide: the owner of
+    // the view may not read the log. $2: the clock of the last refresh (timestamptz as text).
     std::string keys;
+
+    // The same for who may read the log: with wc_changed. $1: the view's consumed snapshot (pg_snapshot as text).
+    std::string keys_of_log;
 
     // The base tables whose changes matter, by canonical name; and the columns that the triggers of each must note, as
     // the array that is their argument: keys reads the change log in this layout.

@@ -220,7 +220,7 @@ WC_FUNCTION(wc_refresh_queries) {
     for (const auto &view : names) {
         const schema::Incremental plan = schema::incremental(spi, view);
         rows.add({view, text(plan.problem), core::array_literal(plan.key_columns), core::array_literal(plan.tables),
-                  text(plan.select), text(plan.keys), text(plan.pending), plan.next_moment});
+                  text(plan.select), text(plan.keys_of_log), text(plan.pending), plan.next_moment});
     }
     return rows.done();
 }

@@ -91,7 +91,7 @@ SELECT view_name, status FROM wc_refresh_group('daily');
 \set VERBOSITY default
 SELECT * FROM wc_refresh('mv_nothing');
 SELECT * FROM wc_refresh(NULL);
-SELECT * FROM wc_refresh('allergy_summary', 'incremental');
+SELECT * FROM wc_refresh('allergy_summary', 'incrementally');
 SELECT * FROM wc_refresh('allergy_summary', NULL);
 SELECT * FROM wc_refresh('allergy_summary', 'auto', 'fail');
 SELECT * FROM wc_refresh_all('Full');

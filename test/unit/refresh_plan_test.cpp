@@ -20,33 +20,56 @@ std::vector<std::string> names_in_order(const std::vector<Task> &tasks) {
 } // namespace
 
 TEST(RefreshPlan, EveryModeIsReadBackFromItsName) {
-    for (const auto mode : {Mode::Auto, Mode::Concurrent, Mode::Full})
+    for (const auto mode : {Mode::Auto, Mode::Incremental, Mode::Concurrent, Mode::Full})
         EXPECT_EQ(parse_mode(name(mode)), mode);
     for (const auto conflict : {Conflict::Wait, Conflict::Skip})
         EXPECT_EQ(parse_conflict(name(conflict)), conflict);
 }
 
 TEST(RefreshPlan, OtherNamesAreRefused) {
-    for (const char *text : {"", "AUTO", "Full", "full ", "incremental", "concurrently", "wait"})
+    for (const char *text : {"", "AUTO", "Full", "full ", "increment", "concurrently", "wait"})
         EXPECT_FALSE(parse_mode(text)) << text;
     for (const char *text : {"", "WAIT", "skip ", "fail", "auto"})
         EXPECT_FALSE(parse_conflict(text)) << text;
 }
 
 TEST(RefreshPlan, HintsNameEveryChoice) {
-    EXPECT_EQ(mode_names(), "\"auto\", \"concurrent\" and \"full\"");
+    EXPECT_EQ(mode_names(), "\"auto\", \"incremental\", \"concurrent\" and \"full\"");
     EXPECT_EQ(conflict_names(), "\"wait\" and \"skip\"");
 }
 
+TEST(RefreshPlan, WhatChangedIsRefreshedWhereItCanBeTold) {
+    EXPECT_EQ(decide(Mode::Auto, {.populated = true, .incremental = true}), Mode::Incremental);
+    EXPECT_EQ(decide(Mode::Incremental, {.populated = true, .incremental = true}), Mode::Incremental);
+    EXPECT_EQ(decide(Mode::Auto, {.populated = true, .incremental = false}), Mode::Concurrent);
+    EXPECT_EQ(decide(Mode::Incremental, {.populated = true, .incremental = false}), Mode::Concurrent);
+}
+
+TEST(RefreshPlan, WhoNamesConcurrentGetsTheWholeView) {
+    for (const bool incremental : {false, true})
+        EXPECT_EQ(decide(Mode::Concurrent, {.populated = true, .incremental = incremental}), Mode::Concurrent);
+}
+
 TEST(RefreshPlan, OnlyACallerWhoNamesItRunsFullOnAPopulatedView) {
-    EXPECT_EQ(decide(Mode::Auto, true), Mode::Concurrent);
-    EXPECT_EQ(decide(Mode::Concurrent, true), Mode::Concurrent);
-    EXPECT_EQ(decide(Mode::Full, true), Mode::Full);
+    for (const bool incremental : {false, true}) {
+        EXPECT_EQ(decide(Mode::Full, {.populated = true, .incremental = incremental}), Mode::Full);
+        for (const auto mode : {Mode::Auto, Mode::Incremental, Mode::Concurrent})
+            EXPECT_NE(decide(mode, {.populated = true, .incremental = incremental}), Mode::Full);
+    }
 }
 
 TEST(RefreshPlan, AnUnpopulatedViewIsAlwaysFilledOutright) {
-    for (const auto mode : {Mode::Auto, Mode::Concurrent, Mode::Full})
-        EXPECT_EQ(decide(mode, false), Mode::Full);
+    for (const auto mode : {Mode::Auto, Mode::Incremental, Mode::Concurrent, Mode::Full})
+        for (const bool incremental : {false, true})
+            EXPECT_EQ(decide(mode, {.populated = false, .incremental = incremental}), Mode::Full);
+}
+
+TEST(RefreshPlan, TooManyKeysIsAShareOfTheView) {
+    EXPECT_EQ(most_keys(0), most_keys(100));
+    EXPECT_GE(most_keys(0), 100);
+    EXPECT_LT(most_keys(100'000), 100'000);
+    EXPECT_EQ(most_keys(2'000'000), 2 * most_keys(1'000'000));
+    EXPECT_GT(most_keys(INT64_MAX), most_keys(INT64_MAX / 2)); // no overflow
 }
 
 TEST(RefreshPlan, TheLongestStartsFirst) {

@@ -1,0 +1,377 @@
+// Marks of what the change log rests on.
+#include "refresh/trust.hpp"
+
+#include "pg/membership.hpp"
+#include "pg/relation.hpp"
+
+#include <array>
+
+extern "C" {
+#include "access/genam.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "common/hashfn.h"
+}
+
+namespace wc::refresh {
+
+namespace {
+
+// --- Plain server code, called inside a guard; every scan is under the snapshot that is handed down, or, where that is
+// null, under the catalogue's own.
+
+// Order does not matter to it: rows come in whatever order an index has.
+struct Digest {
+    uint64 value = 0;
+    void add(const void *bytes, size_t size) {
+        value += hash_bytes_extended(static_cast<const unsigned char *>(bytes), static_cast<int>(size), 0);
+    }
+};
+
+// What identifies one version of a catalogue row. Its place is in it too, because one transaction can change a row
+// twice.
+struct Version {
+    TransactionId xmin;
+    BlockNumber block;
+    OffsetNumber offset;
+    uint16 padding = 0;
+    explicit Version(HeapTuple tuple)
+        : xmin(HeapTupleHeaderGetRawXmin(tuple->t_data)), block(ItemPointerGetBlockNumber(&tuple->t_self)),
+          offset(ItemPointerGetOffsetNumber(&tuple->t_self)) {}
+};
+
+struct ClassRow {
+    Oid relid = InvalidOid;
+    char kind = 0;
+    Oid filenode = InvalidOid;
+    TransactionId xmin = InvalidTransactionId;
+    BlockNumber block = 0;
+    OffsetNumber offset = 0;
+};
+
+ClassRow read_class(SysScanDesc scan) {
+    ClassRow out;
+    HeapTuple tuple = systable_getnext(scan);
+    if (HeapTupleIsValid(tuple)) {
+        const auto *row = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+        const Version version(tuple);
+        out = {row->oid, row->relkind, row->relfilenode, version.xmin, version.block, version.offset};
+    }
+    systable_endscan(scan);
+    return out;
+}
+
+ClassRow class_row(Oid relid, Snapshot snapshot) {
+    ::Relation catalog = table_open(RelationRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+    const ClassRow out = read_class(systable_beginscan(catalog, ClassOidIndexId, true, snapshot, 1, &key));
+    table_close(catalog, AccessShareLock);
+    return out;
+}
+
+ClassRow class_row(const char *name, Oid schema, Snapshot snapshot) {
+    NameData wanted;
+    namestrcpy(&wanted, name);
+    ::Relation catalog = table_open(RelationRelationId, AccessShareLock);
+    ScanKeyData key[2];
+    ScanKeyInit(&key[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&wanted));
+    ScanKeyInit(&key[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+    const ClassRow out = read_class(systable_beginscan(catalog, ClassNameNspIndexId, true, snapshot, 2, key));
+    table_close(catalog, AccessShareLock);
+    return out;
+}
+
+// The triggers that have to be there, with the state in which each fires when it must.
+struct Expected {
+    const char *name;
+    char enabled;
+};
+constexpr std::array expected_of_table = {
+    Expected{"wc_capture_insert", TRIGGER_FIRES_ON_ORIGIN}, Expected{"wc_capture_update", TRIGGER_FIRES_ON_ORIGIN},
+    Expected{"wc_capture_delete", TRIGGER_FIRES_ON_ORIGIN}, Expected{"wc_capture_replica", TRIGGER_FIRES_ON_REPLICA},
+    Expected{"wc_capture_truncate", TRIGGER_FIRES_ALWAYS}};
+constexpr std::array expected_of_partitioned = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS},
+                                                Expected{"wc_capture_truncate", TRIGGER_FIRES_ALWAYS}};
+constexpr std::array expected_of_partition = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS}};
+
+enum class Fault { none, absent, switched_off };
+
+// Adds a relation's capture triggers to the digest.
+template <typename All> Fault add_triggers(Oid relid, const All &all, Snapshot snapshot, Digest &digest) {
+    ::Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+    SysScanDesc scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, snapshot, 1, &key);
+    size_t found = 0;
+    bool off = false;
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        const auto *row = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+        for (const Expected &one : all) {
+            if (strcmp(NameStr(row->tgname), one.name) != 0)
+                continue;
+            ++found;
+            off = off || row->tgenabled != one.enabled;
+            const struct {
+                Version version;
+                Oid oid;
+                Oid function;
+                uint32 enabled;
+            } mark = {Version(tuple), row->oid, row->tgfoid, static_cast<uint32>(row->tgenabled)};
+            digest.add(&mark, sizeof(mark));
+        }
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+    return found < all.size() ? Fault::absent : off ? Fault::switched_off : Fault::none;
+}
+
+struct Digests {
+    Digest triggers;
+    Digest children;
+    Digest files;
+    Fault fault = Fault::none;
+    void note(Fault found) {
+        if (fault == Fault::none)
+            fault = found;
+    }
+};
+
+// A table's partitions or children, and theirs.
+void add_descendants(const ClassRow &parent, Snapshot snapshot, Digests &digests) {
+    check_stack_depth();
+    ::Relation catalog = table_open(InheritsRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_inherits_inhparent, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(parent.relid));
+    SysScanDesc scan = systable_beginscan(catalog, InheritsParentIndexId, true, snapshot, 1, &key);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        const auto *row = reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple));
+        const struct {
+            Version version;
+            Oid child;
+            Oid parent;
+        } link = {Version(tuple), row->inhrelid, row->inhparent};
+        digests.children.add(&link, sizeof(link));
+        const ClassRow child = class_row(row->inhrelid, snapshot);
+        if (parent.kind == RELKIND_PARTITIONED_TABLE) {
+            // TRUNCATE of a partition fires no trigger of ours: its file tells.
+            const Oid file[2] = {child.relid, child.filenode};
+            digests.files.add(file, sizeof(file));
+            digests.note(add_triggers(child.relid, expected_of_partition, snapshot, digests.triggers));
+        } else {
+            digests.note(add_triggers(child.relid, expected_of_table, snapshot, digests.triggers));
+        }
+        add_descendants(child, snapshot, digests);
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+}
+
+Digests digests_of(const ClassRow &table, Snapshot snapshot) {
+    Digests out;
+    out.note(table.kind == RELKIND_PARTITIONED_TABLE
+                 ? add_triggers(table.relid, expected_of_partitioned, snapshot, out.triggers)
+                 : add_triggers(table.relid, expected_of_table, snapshot, out.triggers));
+    add_descendants(table, snapshot, out);
+    return out;
+}
+
+// Adds a type's labels, where it is an enum: which of them there are is in the definitions.
+void add_labels(Oid type, Snapshot snapshot, Digest &digest) {
+    const Oid base = getBaseType(type);
+    if (get_typtype(base) != TYPTYPE_ENUM)
+        return;
+    ::Relation catalog = table_open(EnumRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_enum_enumtypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(base));
+    SysScanDesc scan = systable_beginscan(catalog, EnumTypIdLabelIndexId, true, snapshot, 1, &key);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        const auto *row = reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple));
+        digest.add(NameStr(row->enumlabel), strlen(NameStr(row->enumlabel)));
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+}
+
+// Adds a table's columns: names and types stand in the definitions.
+void add_columns(Oid relid, Snapshot snapshot, Digest &digest) {
+    ::Relation catalog = table_open(AttributeRelationId, AccessShareLock);
+    ScanKeyData key[2];
+    ScanKeyInit(&key[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+    ScanKeyInit(&key[1], Anum_pg_attribute_attnum, BTGreaterStrategyNumber, F_INT2GT, Int16GetDatum(0));
+    SysScanDesc scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true, snapshot, 2, key);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        const auto *row = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
+        if (row->attisdropped)
+            continue;
+        struct {
+            NameData name;
+            Oid relid;
+            Oid type;
+            int32 modifier;
+            int32 number;
+        } mark = {{}, relid, row->atttypid, row->atttypmod, row->attnum};
+        namestrcpy(&mark.name, NameStr(row->attname));
+        digest.add(&mark, sizeof(mark));
+        add_labels(row->atttypid, snapshot, digest);
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+}
+
+// Adds every row of a small table of ours: the text of its columns.
+void add_rows(Oid relid, Snapshot snapshot, Digest &digest) {
+    ::Relation table = table_open(relid, AccessShareLock);
+    const TupleDesc description = RelationGetDescr(table);
+    SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        StringInfoData text;
+        initStringInfo(&text);
+        for (int column = 1; column <= description->natts; ++column) {
+            const char *value = SPI_getvalue(tuple, description, column);
+            if (value != nullptr)
+                appendStringInfo(&text, "%d:%s", column, value);
+            appendStringInfoChar(&text, '\n');
+        }
+        digest.add(text.data, text.len);
+        pfree(text.data);
+    }
+    systable_endscan(scan);
+    table_close(table, AccessShareLock);
+}
+
+// Adds the extension's version: its catalogue of definitions changes with it.
+void add_version(Snapshot snapshot, Digest &digest) {
+    ::Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("whitecross"));
+    SysScanDesc scan = systable_beginscan(catalog, ExtensionNameIndexId, true, snapshot, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    if (HeapTupleIsValid(tuple)) {
+        const char *version = SPI_getvalue(tuple, RelationGetDescr(catalog), Anum_pg_extension_extversion);
+        digest.add(version, strlen(version));
+        const Oid oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->oid;
+        digest.add(&oid, sizeof(oid));
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+}
+
+// --- C++
+
+std::string text(const Digest &digest) {
+    char hex[17];
+    std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(digest.value));
+    return hex;
+}
+
+std::string text(const ClassRow &row) {
+    return std::to_string(row.relid) + "/" + std::to_string(row.filenode) + "/" + std::to_string(row.xmin) + "/" +
+           std::to_string(row.block) + "/" + std::to_string(row.offset);
+}
+
+const char *describe(Fault fault) {
+    return fault == Fault::absent ? "there is no capture trigger on table "
+                                  : "a capture trigger is switched off on table ";
+}
+
+} // namespace
+
+Trust take_marks(Oid view, const std::vector<std::string> &tables) {
+    Trust out;
+    const std::string schema_name = pg::extension_schema();
+    const Oid log = pg::find_relation(schema_name, "wc_change");
+    const Oid settings = pg::find_relation(schema_name, "wc_site_setting");
+    const Oid mappings = pg::find_relation(schema_name, "wc_site_mapping");
+    struct Whole {
+        ClassRow view;
+        ClassRow log;
+        Oid schema = InvalidOid;
+        Digest stamp;
+    };
+    const Whole whole = pg::call([=] {
+        Whole found;
+        const Snapshot snapshot = GetActiveSnapshot();
+        found.view = class_row(view, snapshot);
+        found.log = class_row(log, snapshot);
+        found.schema = get_rel_namespace(view);
+        add_rows(settings, snapshot, found.stamp);
+        add_rows(mappings, snapshot, found.stamp);
+        add_version(snapshot, found.stamp);
+        return found;
+    });
+    Digest stamp = whole.stamp;
+    out.marks["view"] = text(whole.view);
+    out.marks["log"] = std::to_string(whole.log.relid) + "/" + std::to_string(whole.log.filenode);
+    for (const auto &table : tables) {
+        struct One {
+            ClassRow row;
+            Digests digests;
+            Digest columns;
+        };
+        const char *const name = table.c_str();
+        const One one = pg::call([=] {
+            One found;
+            const Snapshot snapshot = GetActiveSnapshot();
+            found.row = class_row(name, whole.schema, snapshot);
+            found.digests = digests_of(found.row, snapshot);
+            add_columns(found.row.relid, snapshot, found.columns);
+            return found;
+        });
+        stamp.value += one.columns.value;
+        out.marks[table + " relation"] = std::to_string(one.row.relid) + "/" + one.row.kind;
+        out.marks[table + " triggers"] = text(one.digests.triggers);
+        out.marks[table + " children"] = text(one.digests.children);
+        out.marks[table + " files"] = text(one.digests.files);
+        if (one.digests.fault != Fault::none) {
+            out.broken.push_back(table);
+            if (out.fault.empty())
+                out.fault = describe(one.digests.fault) + table;
+        }
+    }
+    out.marks["stamp"] = text(stamp);
+    return out;
+}
+
+std::string mark_of_view(Oid view) {
+    return text(pg::call([=] { return class_row(view, nullptr); }));
+}
+
+std::string difference(const Marks &recorded, const Marks &now) {
+    const auto changed = [&](const std::string &name) {
+        const auto before = recorded.find(name);
+        const auto after = now.find(name);
+        return before == recorded.end() || after == now.end() || before->second != after->second;
+    };
+    if (changed("stamp"))
+        return "its definition changed";
+    if (changed("view"))
+        return "the view was refreshed or altered by other means";
+    if (changed("log"))
+        return "the change log was rewritten";
+    for (const auto &[name, value] : now) {
+        if (!changed(name))
+            continue;
+        const size_t space = name.find(' ');
+        const std::string table = name.substr(0, space);
+        const std::string what = name.substr(space + 1);
+        if (what == "relation")
+            return "table " + table + " is another one than before";
+        if (what == "children")
+            return "partitions or children of table " + table + " changed";
+        if (what == "files")
+            return "a partition of table " + table + " was truncated or rewritten";
+        return "triggers of table " + table + " changed";
+    }
+    return {};
+}
+
+} // namespace wc::refresh
