@@ -600,7 +600,7 @@ COMMENT ON FUNCTION @extschema@.wc_refresh(text, text, text) IS
 CREATE FUNCTION @extschema@.wc_live_status()
 RETURNS TABLE (switched_on boolean, state text, pid integer, since timestamptz, behind_since timestamptz,
                next_moment timestamptz, retry_at timestamptz, sqlstate text)
-LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_live_status';
 COMMENT ON FUNCTION @extschema@.wc_live_status() IS
