@@ -228,6 +228,7 @@ for my $version (@earlier) {
     my $missing = $node->safe_psql($database, q{SELECT count(*) FROM wc_objects() WHERE status = 'pending'});
     my $notice  = qr/NOTICE: .*$missing managed objects could not be installed\n.*HINT: .*wc_objects\(\)/s;
     like($err, $notice, "$version: and says how many objects could not be made");
+    is($node->safe_psql($database, q{SELECT status FROM wc_objects() WHERE kind = 'trigger' AND table_name = 'students'}), 'pending', "$version: the triggers of that table");
     $holder->query_safe('COMMIT');
     $holder->quit;
     actions($database, 'public');

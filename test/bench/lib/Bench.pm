@@ -12,7 +12,7 @@ use File::Temp qw(tempdir);
 use IPC::Open3;
 use POSIX qw(strftime);
 
-our @EXPORT = qw(tree start_server stop_server run_command psql value rows timed median say_step text table verdict report VIEWS);
+our @EXPORT = qw(tree start_server stop_server run_command psql value rows timed session median say_step text table verdict report postmaster VIEWS);
 
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule mv_allergy_summary
   mv_appointment_statistics);
@@ -99,6 +99,37 @@ sub timed {
     return @times;
 }
 
+# Steps of one session: each a reference to a name and its SQL, or lines of psql's own; what is called '' is done and not timed. Returns the milliseconds
+# of the others by name, in their order: { name => [ ms, ... ] }.
+sub session {
+    my ($database, @steps) = @_;
+    my $script = '';
+    for my $step (@steps) {
+        my ($name, $sql) = @$step;
+        $script .= '\timing ' . ($name eq '' ? 'off' : 'on') . "\n$sql" . ($sql =~ /^\\/ ? "\n" : ";\n");
+    }
+    my $file = tempdir(CLEANUP => 1) . '/session.sql';
+    open my $out, '>', $file or die "$file: $!\n";
+    print $out $script;
+    close $out or die "$file: $!\n";
+    local $ENV{PGOPTIONS} = "-c statement_timeout=$limit -c client_min_messages=error";
+    my $said = run_command('psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-o', File::Spec->devnull, '-f', $file);
+    my @times = $said =~ /^Time: ([0-9.]+) ms/mg;
+    my @names = grep { $_ ne '' } map { $_->[0] } @steps;
+    die "psql gave " . @times . " times for " . @names . " statements\n" if @times != @names;
+    my %times;
+    push @{ $times{ $names[$_] } }, $times[$_] for 0 .. $#names;
+    return \%times;
+}
+
+# The server's first process, which the others are children of.
+sub postmaster {
+    open my $in, '<', "$data/postmaster.pid" or die "postmaster.pid: $!\n";
+    my $pid = <$in>;
+    chomp $pid;
+    return $pid;
+}
+
 sub median {
     my @sorted = sort { $a <=> $b } @_;
     return @sorted % 2 ? $sorted[ $#sorted / 2 ] : ($sorted[ @sorted / 2 - 1 ] + $sorted[ @sorted / 2 ]) / 2;
@@ -115,7 +146,7 @@ sub table {
     my @width;
     my @right = map {
         my $column = $_;
-        @rows && !grep { defined $_->[$column] && $_->[$column] !~ /^(?:|[>≥]? ?[-0-9.,]+ ?(?:x|%|ms|s|kB|MB|GB|tps)?)$/ } @rows
+        @rows && !grep { defined $_->[$column] && $_->[$column] !~ /^(?:|[>≥]? ?[-0-9.,]+ ?(?:x|%|us|ms|s|bytes|kB|MB|GB|tps)?)$/ } @rows
     } 0 .. $#$heads;
     for my $row ($heads, @rows) {
         for my $column (0 .. $#$heads) {
