@@ -36,3 +36,11 @@ AS 'MODULE_PATHNAME', 'wc_refresh_group';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_refresh_group(text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.wc_refresh_group(text) IS
     'Refreshes the installed views of one group of the schedule: hourly, six_hourly or daily.';
+
+CREATE FUNCTION @extschema@.wc_verify(view_name text DEFAULT NULL)
+RETURNS TABLE (view_name text, missing bigint, extra bigint, pending bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+AS 'MODULE_PATHNAME', 'wc_verify';
+REVOKE EXECUTE ON FUNCTION @extschema@.wc_verify(text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.wc_verify(text) IS
+    'Compares one materialized view, or each, with its definition at the clock of its last refresh: rows that it lacks, rows that it has too many, and changes that it has not taken up yet. Counts only; computes the whole view.';

@@ -23,12 +23,17 @@ std::string timestamp_text(TimestampTz at) {
     return pg::call([=] { return timestamptz_to_str(at); }); // ISO, whatever DateStyle is
 }
 
-Moment::Moment() : taken_at_(GetCurrentTimestamp()), clock_(timestamp_text(clock_of(taken_at_))) {
-    settings_.set("whitecross.now", clock_.c_str());
+Moment::Moment() : taken_at_(GetCurrentTimestamp()) {
+    set_clock(timestamp_text(clock_of(taken_at_)));
     // Keys travel as texts from one statement to the next.
     settings_.set("DateStyle", "ISO, YMD");
     settings_.set("IntervalStyle", "postgres");
     settings_.set("extra_float_digits", "1");
+}
+
+void Moment::set_clock(const std::string &clock) {
+    clock_ = clock;
+    settings_.set("whitecross.now", clock_.c_str());
 }
 
 std::string Moment::consumed() const {

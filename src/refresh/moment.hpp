@@ -15,6 +15,9 @@ class Moment {
     // {now}: whitecross.now where that is set, else the time of the snapshot.
     [[nodiscard]] const std::string &clock() const { return clock_; }
 
+    // Another clock from here on, as text that timestamp_text() gave.
+    void set_clock(const std::string &clock);
+
     // When the snapshot was taken, by the server's clock.
     [[nodiscard]] TimestampTz taken_at() const { return taken_at_; }
 

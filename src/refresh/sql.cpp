@@ -5,6 +5,7 @@
 #include "pg/transaction.hpp"
 #include "refresh/capture.hpp"
 #include "refresh/refresh.hpp"
+#include "refresh/verify.hpp"
 #include "refresh/replicated.hpp"
 
 namespace wc::refresh {
@@ -123,4 +124,26 @@ WC_FUNCTION(wc_capture) {
 // wc_ignore_replicated(): trigger on the tables of the extension. Returns the row, or nothing to a replication worker.
 WC_FUNCTION(wc_ignore_replicated) {
     return refresh::without_replicated(fcinfo);
+}
+
+// wc_verify(view_name) -> view_name, missing, extra, pending: one view, or each that is installed.
+WC_FUNCTION(wc_verify) {
+    const auto name = pg::text_argument(fcinfo, 0);
+    std::vector<schema::View> views;
+    {
+        pg::Spi spi;
+        if (name)
+            views.push_back(schema::view(spi, *name));
+        else
+            views = schema::views(spi);
+    }
+    const auto number = [](const std::optional<int64_t> &value) {
+        return value ? pg::Text(std::to_string(*value)) : pg::Text();
+    };
+    pg::ResultSet rows(fcinfo);
+    for (const auto &view : refresh::installed(views)) {
+        const refresh::Verdict verdict = refresh::verify(view);
+        rows.add({view.name, number(verdict.missing), number(verdict.extra), number(verdict.pending)});
+    }
+    return rows.done();
 }
