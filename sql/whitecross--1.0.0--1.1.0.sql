@@ -595,6 +595,14 @@ COMMENT ON TYPE @extschema@.wc_refresh_result IS
 COMMENT ON FUNCTION @extschema@.wc_refresh(text, text, text) IS
     'Refreshes one materialized view, named with or without mv_. mode: auto (incremental where what changed can be told and is not too much; else concurrent; full where the view is not populated), incremental (concurrent where that can''t be told), concurrent, full (shuts readers out). on_conflict: wait up to whitecross.lock_timeout, or skip.';
 
+CREATE FUNCTION @extschema@.wc_verify(view_name text DEFAULT NULL)
+RETURNS TABLE (view_name text, missing bigint, extra bigint, pending bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+AS 'MODULE_PATHNAME', 'wc_verify';
+REVOKE EXECUTE ON FUNCTION @extschema@.wc_verify(text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.wc_verify(text) IS
+    'Compares one materialized view, or each, with its definition at the clock of its last refresh: rows that it lacks, rows that it has too many, and changes that it has not taken up yet. Counts only; computes the whole view.';
+
 -- Live mode: a background worker keeps the views true as changes are committed.
 
 CREATE FUNCTION @extschema@.wc_live_status()

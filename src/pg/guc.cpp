@@ -8,6 +8,7 @@ namespace wc::pg::settings {
 int lock_timeout = 5000;
 int max_refresh_workers = 2;
 int refresh_log_days = 30;
+int change_log_limit = 1000000;
 bool install_on_create = true;
 bool live_refresh = false;
 int live_refresh_delay = 200;
@@ -47,6 +48,9 @@ void define() {
                             nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.refresh_log_days", "Days that the refresh log is kept.", nullptr,
                             &refresh_log_days, 30, 1, 36500, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.change_log_limit", "Rows that the change log may have.",
+                            "A view that so many changes are pending for is computed as a whole the next time.",
+                            &change_log_limit, 1000000, 100, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("whitecross.install_on_create", "CREATE EXTENSION installs the managed objects.",
                              "Off lets a live site call wc_install() at a quiet time.", &install_on_create, true,
                              PGC_USERSET, 0, nullptr, nullptr, nullptr);

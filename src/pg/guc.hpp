@@ -6,6 +6,7 @@ namespace wc::pg::settings {
 extern int lock_timeout;        // whitecross.lock_timeout: milliseconds to wait for a lock; 0: no limit
 extern int max_refresh_workers; // whitecross.max_refresh_workers: background workers of one wc_refresh_all() at once
 extern int refresh_log_days;    // whitecross.refresh_log_days: days that wc_refresh_log keeps
+extern int change_log_limit;    // whitecross.change_log_limit: rows of wc_change
 extern bool install_on_create;  // whitecross.install_on_create: CREATE EXTENSION calls wc_install()
 extern bool live_refresh;       // whitecross.live_refresh: of a database: a worker keeps its views true
 extern int live_refresh_delay;  // whitecross.live_refresh_delay: milliseconds between two rounds of it, at least

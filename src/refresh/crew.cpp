@@ -23,8 +23,9 @@ namespace wc::refresh {
 namespace {
 
 // The caller's settings that a worker works under too.
-constexpr const char *handed_over[] = {"whitecross.now", "whitecross.lock_timeout", "whitecross.refresh_log_days",
-                                       "work_mem", "maintenance_work_mem"};
+constexpr const char *handed_over[] = {
+    "whitecross.now", "whitecross.lock_timeout", "whitecross.refresh_log_days", "whitecross.change_log_limit",
+    "work_mem",       "maintenance_work_mem"};
 
 struct Assignment {
     // Written by the starter before the worker starts.

@@ -4,6 +4,7 @@
 #include "pg/membership.hpp"
 #include "pg/worker.hpp"
 #include "refresh/apply.hpp"
+#include "refresh/locks.hpp"
 #include "refresh/moment.hpp"
 #include "refresh/record.hpp"
 
@@ -19,9 +20,6 @@ extern "C" {
 namespace wc::refresh {
 
 namespace {
-
-// The fourth part of an advisory lock's tag is 1 or 2 for what SQL functions lock: 3 is ours.
-constexpr uint16 refresh_lock = 3;
 
 // What the catalogue says of a view at this moment.
 struct Facts {
@@ -49,15 +47,6 @@ Facts facts(Oid relid) {
         }
         ReleaseSysCache(tuple);
         return out;
-    });
-}
-
-// False: it could not be got at once, and the caller doesn't want to wait. Waiting is bounded by lock_timeout (55P03).
-bool lock_refresh(Oid relid, bool wait) {
-    return pg::call([=] {
-        LOCKTAG tag;
-        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, relid, refresh_lock);
-        return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
     });
 }
 
@@ -299,6 +288,8 @@ Traces perform(const Job &job, Outcome &outcome) {
         if (outcome.mode == mode) {
             if (mode == core::Mode::Concurrent)
                 require_unique_index(relid, outcome);
+            if (mode != core::Mode::Incremental && logged)
+                announce_whole();
             const Moment moment;
             std::optional<Whole> whole;
             if (mode == core::Mode::Incremental) {

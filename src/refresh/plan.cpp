@@ -90,6 +90,28 @@ std::string difference_statement(pg::Spi &spi, const schema::View &view, const s
            ")::record ORDER BY 1";
 }
 
+// The keys query reads the log as the triggers ought to write it. Where they write other columns, they were made for
+// another mapping or another set of views.
+std::string layout_problem(pg::Spi &spi, const schema::View &view, const schema::Incremental &incremental) {
+    for (const auto &[table, layout] : incremental.layouts) {
+        const auto differs =
+            spi.value("SELECT true FROM pg_catalog.pg_trigger AS t"
+                      "  JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid"
+                      "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+                      " WHERE n.nspname = $1 AND c.relname = $2"
+                      "   AND t.tgname = ANY ('{wc_capture_insert,wc_capture_update,wc_capture_delete,"
+                      "wc_capture_replica,wc_capture_row}'::pg_catalog.name[])"
+                      // The arguments, each ending in a zero byte; the second are the columns.
+                      "   AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\\000', 2) <>"
+                      "       pg_catalog.encode(pg_catalog.convert_to($3, pg_catalog.getdatabaseencoding()), 'escape')"
+                      " LIMIT 1",
+                      {view.schema, table, layout});
+        if (differs)
+            return "triggers of table " + table + " note other columns than it needs: run wc_install()";
+    }
+    return {};
+}
+
 } // namespace
 
 std::vector<std::string> Plan::table_list() const {
@@ -106,7 +128,7 @@ Plan make_plan(pg::Spi &spi, const std::string &name) {
     const schema::View view = schema::view(spi, name);
     const schema::Incremental incremental = schema::incremental(spi, name);
     Plan plan;
-    plan.problem = incremental.problem;
+    plan.problem = incremental.problem.empty() ? layout_problem(spi, view, incremental) : incremental.problem;
     plan.tables = list(incremental.tables, ",");
     if (!plan.problem.empty())
         return plan;

@@ -3,6 +3,7 @@
 
 #include "pg/guc.hpp"
 #include "pg/worker.hpp"
+#include "refresh/prune.hpp"
 #include "refresh/record.hpp"
 
 #include <chrono>
@@ -56,18 +57,47 @@ template <typename Isolate> void log_failure(const Job &job, Outcome &outcome, c
         outcome.message += "; " + pg::condition_name(unlogged->sqlstate()) + " while writing wc_refresh_log";
 }
 
-template <typename Isolate> Outcome run(const Job &job, Isolate isolate, int (*stopped)()) {
+// Restores capture triggers that are switched off or missing, each table's in a transaction of its own: their locks are
+// let go of before the refresh begins. What can't be restored now stays as it is: the refresh computes the whole view,
+// says why, and the next one tries again. Returns what must end the refresh too.
+std::optional<pg::Error> mend(const std::vector<std::string> &tables) {
+    for (const auto &table : tables) {
+        const auto failure = pg::transaction([&] {
+            const Settings settings(pg::settings::lock_timeout);
+            const pg::ActiveSnapshot snapshot;
+            pg::Spi spi;
+            (void)schema::mend_triggers(spi, table);
+        });
+        if (failure && failure->ends_statement())
+            return failure;
+    }
+    return {};
+}
+
+template <typename Isolate> Outcome run(Job job, Isolate isolate, int (*stopped)()) {
     const Clock clock;
     Outcome outcome;
     outcome.view = job.view;
-    const auto failure = isolate([&] {
+    Traces traces;
+    const auto attempt = [&] {
         const Settings settings(pg::settings::lock_timeout);
-        const Traces traces = perform(job, outcome);
+        traces = perform(job, outcome);
+        if (!traces.mend.empty())
+            return;
         outcome.duration_ms = clock.milliseconds();
         if (outcome.status == Outcome::Status::Skipped)
             outcome.message = "skipped " + job.view + ": " + outcome.message;
         record(job, outcome, clock.started, traces);
-    });
+        if (outcome.status == Outcome::Status::Refreshed)
+            prune_changes(job.view);
+    };
+    auto failure = isolate(attempt);
+    if (!failure && !traces.mend.empty()) {
+        failure = mend(traces.mend);
+        job.may_mend = false;
+        if (!failure)
+            failure = isolate(attempt);
+    }
     if (failure) {
         const int told = stopped != nullptr ? stopped() : 0;
         if (told == 0)
@@ -89,8 +119,10 @@ Outcome run_here(const Job &job) {
 }
 
 Outcome run_alone(const Job &job, int (*stopped)()) {
+    Job alone = job;
+    alone.may_mend = true;
     return run(
-        job,
+        alone,
         [](auto &&f) {
             auto failure = pg::transaction(f);
             if (failure) { // neither the time that is over nor who ended it may keep it from being logged

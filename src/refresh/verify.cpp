@@ -41,22 +41,21 @@ Verdict verify(const schema::View &view) {
     pg::Spi spi;
     const std::string schema = pg::quote_name(pg::extension_schema());
     Verdict out;
-    const auto state =
-        spi.read("SELECT s.clock, s.consumed, s.plan ->> 'tables' FROM " + schema +
-                     ".wc_view_state AS s WHERE s.view_name = $1 AND s.relfilenode = "
-                     "pg_catalog.pg_relation_filenode($2::pg_catalog.oid) AND s.clock IS NOT NULL",
-                 {view.name, std::to_string(view.relid)})
-            .rows;
+    const auto state = spi.read("SELECT s.clock, s.consumed, s.plan ->> 'tables' FROM " + schema +
+                                    ".wc_view_state AS s WHERE s.view_name = $1 AND s.relfilenode = "
+                                    "pg_catalog.pg_relation_filenode($2::pg_catalog.oid) AND s.clock IS NOT NULL",
+                                {view.name, std::to_string(view.relid)})
+                           .rows;
     if (!state.empty()) {
         moment.set_clock(*state[0][0]);
         if (state[0][1])
-            out.pending = std::stoll(
-                *spi.read("SELECT pg_catalog.count(*) FROM " + schema +
-                              ".wc_change AS c WHERE c.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"
-                              " AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, $1::pg_snapshot)"
-                              " AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))",
-                          {state[0][1], state[0][2]})
-                     .rows[0][0]);
+            out.pending =
+                std::stoll(*spi.read("SELECT pg_catalog.count(*) FROM " + schema +
+                                         ".wc_change AS c WHERE c.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"
+                                         " AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, $1::pg_snapshot)"
+                                         " AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))",
+                                     {state[0][1], state[0][2]})
+                                .rows[0][0]);
     }
     if (!found.populated)
         return out;

@@ -214,13 +214,13 @@ SELECT view_name, status FROM wc_refresh('appointment_statistics');
 -- An owner that row security would hide rows from gets an error, not a view without them.
 ALTER TABLE allergies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE allergies FORCE ROW LEVEL SECURITY;
-SELECT view_name, status, sqlstate, message FROM wc_refresh_all() ORDER BY view_name;
+SELECT view_name, status, sqlstate, message FROM wc_refresh_all('concurrent') ORDER BY view_name;
 SELECT "totalAllergies" FROM mv_allergy_summary WHERE "studentNumber" = 'N1';
 ALTER TABLE allergies NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE allergies DISABLE ROW LEVEL SECURITY;
 -- An owner that may not read.
 REVOKE SELECT ON vaccinations FROM regress_wc_owner;
-SELECT view_name, status, sqlstate FROM wc_refresh_all(workers => 0) ORDER BY view_name;
+SELECT view_name, status, sqlstate FROM wc_refresh_all('concurrent', 0) ORDER BY view_name;
 GRANT SELECT ON vaccinations TO regress_wc_owner;
 
 -- The log is pruned as refreshes go.
