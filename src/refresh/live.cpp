@@ -22,6 +22,7 @@ namespace {
 // What this transaction is to do once it has committed. Plain memory: nothing may fail then.
 struct Effects {
     bool noted;
+    bool doubt; // something was done that the change log doesn't tell: triggers, partitions, the views themselves
     bool survey;
     bool restart;
     Oid restarted; // InvalidOid: every database
@@ -109,9 +110,19 @@ void before(Node *statement) {
             effects.noted = effects.try_again = true;
         break;
     }
+    case T_CreateStmt: // a partition, a child?
+        if (reinterpret_cast<CreateStmt *>(statement)->inhRelations != NIL)
+            effects.noted = effects.doubt = true;
+        break;
     case T_DropStmt:
-        if (reinterpret_cast<DropStmt *>(statement)->removeType == OBJECT_EXTENSION)
-            effects.noted = true;
+    case T_AlterTableStmt:
+    case T_CreateTrigStmt:
+    case T_TruncateStmt:
+        effects.noted = effects.doubt = true;
+        break;
+    case T_RefreshMatViewStmt:
+        if (!board::is_worker()) // the worker looks after its own refreshes
+            effects.noted = effects.doubt = true;
         break;
     default:
         break;
@@ -126,7 +137,7 @@ bool may_commit_prepared() {
 void at_end(XactEvent event) {
     if (event == XACT_EVENT_COMMIT) {
         if (effects.noted || may_commit_prepared())
-            board::wake(MyDatabaseId, GetCurrentTransactionStopTimestamp());
+            board::wake(MyDatabaseId, GetCurrentTransactionStopTimestamp(), effects.doubt);
         if (effects.restart)
             board::restart(effects.restarted);
         if (effects.try_again)

@@ -51,8 +51,11 @@ bool available();
 
 // --- Sessions ---
 
-// Something was committed at that time. Neither allocates nor fails.
-void wake(Oid database, TimestampTz at) noexcept;
+// Something was committed at that time; doubt: of a kind that the change log can't tell. Neither allocates nor fails.
+void wake(Oid database, TimestampTz at, bool doubt) noexcept;
+
+// Whether this process is a worker of live mode.
+bool is_worker();
 
 // After a commit: settings may have changed, so have the databases looked through again. Neither allocates nor fails.
 void survey() noexcept;
@@ -95,9 +98,9 @@ size_t want(const std::vector<Oid> &databases);
 // back.
 bool attach(int number, Oid *database);
 bool told_to_leave();
-bool has_news();     // whether something was committed since the last begin()
-TimestampTz begin(); // takes the news
-void went_well();    // what begin() took is in the views
+bool has_news();  // whether something was committed since the last begin()
+bool begin();     // takes the news; true: something in it that the change log doesn't tell
+void went_well(); // what begin() took is in the views
 void failed(int sqlstate);
 void looks_at(TimestampTz next_moment);
 void leave(State why); // the last word

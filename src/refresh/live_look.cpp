@@ -1,61 +1,114 @@
 // What the worker of live mode sees when it looks around.
 #include "refresh/live_look.hpp"
 
+#include "pg/guc.hpp"
 #include "pg/membership.hpp"
+#include "pg/transaction.hpp"
 #include "pg/worker.hpp"
+#include "refresh/perform.hpp"
+#include "refresh/record.hpp"
 
 namespace wc::refresh::live {
 
 namespace {
 
-std::optional<State> absence() {
-    if (!OidIsValid(pg::extension_oid()))
-        return State::NoExtension;
-    const std::string log = pg::quote_name(pg::extension_schema()) + ".wc_change";
-    pg::Spi spi;
-    if (!spi.value("SELECT pg_catalog.to_regclass($1)", {log}))
-        return State::OldExtension;
-    return {};
-}
+struct Facts {
+    bool populated = false;
+    Oid owner = InvalidOid;
+};
 
-bool is_populated(Oid relid) {
+Facts facts(Oid relid) {
     return pg::call([=] {
+        Facts out;
         HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
         if (!HeapTupleIsValid(tuple))
-            return false;
-        const bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
+            return out;
+        const auto *row = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+        out = {row->relispopulated, row->relowner};
         ReleaseSysCache(tuple);
-        return populated;
+        return out;
     });
+}
+
+// What the last refresh of each view left, and whether anything has been noted since. Changes are found by the index,
+// from the oldest transaction that the refresh had not seen.
+std::map<std::string, pg::Row> states(pg::Spi &spi) {
+    const std::string ext = pg::quote_name(pg::extension_schema()) + ".";
+    std::map<std::string, pg::Row> by_view;
+    for (auto &row : spi.read("SELECT s.view_name, s.clock, p.problem, p.next_moment, s.consumed IS NULL OR EXISTS ("
+                              "SELECT FROM " +
+                              ext +
+                              "wc_change AS c WHERE c.xid >= pg_catalog.pg_snapshot_xmin(s.consumed) "
+                              "AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, s.consumed) "
+                              "AND c.table_name = ANY (pg_catalog.string_to_array(p.tables, ','))) "
+                              "FROM " +
+                              ext +
+                              "wc_view_state AS s, pg_catalog.jsonb_to_record(s.plan) "
+                              "AS p(problem text, tables text, next_moment text) WHERE s.clock IS NOT NULL")
+                         .rows)
+        by_view.emplace(*row[0], std::move(row));
+    return by_view;
 }
 
 } // namespace
 
 Look look_around() {
+    const Settings settings(pg::settings::lock_timeout);
     const pg::ActiveSnapshot snapshot;
     Look look;
-    look.absent = absence();
+    if (!OidIsValid(pg::extension_oid()))
+        look.absent = State::NoExtension;
+    else if (!has_change_log())
+        look.absent = State::OldExtension;
     if (look.absent)
         return look;
     pg::Spi spi;
-    const std::string state = pg::quote_name(pg::extension_schema()) + ".wc_view_state";
+    const auto by_view = states(spi);
     for (auto &view : schema::views(spi)) {
         // One that was never filled is for wc_install() and wc_refresh(), or a restore that is under way.
-        if (!OidIsValid(view.relid) || !is_populated(view.relid))
+        const Facts now = OidIsValid(view.relid) ? facts(view.relid) : Facts{};
+        if (!now.populated)
             continue;
         LookedAt seen;
-        seen.pending = spi.value("SELECT true FROM " + pg::quote_name(pg::extension_schema()) +
-                                     ".wc_change AS c LEFT JOIN " + state +
-                                     " AS s ON s.view_name = $1 WHERE c.noted_at >= coalesce(s.last_refresh, "
-                                     "'-infinity') LIMIT 1",
-                                 {view.name})
-                           .has_value();
+        seen.owner = now.owner;
+        const auto state = by_view.find(view.name);
+        if (state == by_view.end()) {
+            seen.pending = true; // no refresh on record
+        } else {
+            const pg::Row &row = state->second;
+            if (!row[2].value_or("").empty()) // each change would cost a refresh of the whole view: its schedule's task
+                continue;
+            seen.clock = *row[1];
+            seen.next_moment = row[3].value_or("");
+            seen.pending = row[4] == "t";
+        }
         seen.view = std::move(view);
         look.views.push_back(std::move(seen));
     }
     return look;
 }
 
-void look_again(LookedAt &) {}
+TimestampTz next_moment(const LookedAt &view) {
+    const char *const set = pg::settings::now;
+    if (view.next_moment.empty() || view.clock.empty() || (set != nullptr && *set != '\0'))
+        return 0; // a clock that was set stands still
+    Settings settings(pg::settings::lock_timeout);
+    pg::SettingScope clock;
+    clock.set("whitecross.now", view.clock.c_str());
+    const pg::ActiveSnapshot snapshot;
+    pg::Spi spi;
+    const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    const auto rows = spi.read("SELECT extract(epoch FROM m)::text FROM (" + view.next_moment + ") AS moment(m)").rows;
+    if (rows.empty() || !rows.front()[0])
+        return 0;
+    // Numeric: seconds with six digits behind the point, exactly.
+    const std::string &epoch = *rows.front()[0];
+    const size_t point = epoch.find('.');
+    const std::string fraction = point == std::string::npos ? "" : epoch.substr(point + 1);
+    const int64_t seconds = std::stoll(epoch.substr(0, point));
+    const int64_t micros = std::stoll((fraction + "000000").substr(0, 6));
+    const int64_t since_2000 = seconds - static_cast<int64_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+    return since_2000 * USECS_PER_SEC + micros;
+}
 
 } // namespace wc::refresh::live

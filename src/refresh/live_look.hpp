@@ -9,19 +9,22 @@ namespace wc::refresh::live {
 
 struct LookedAt {
     schema::View view;
-    bool pending = false;        // its contents aren't what they should be, or nobody knows
-    TimestampTz next_moment = 0; // when they change by time alone, after what they show now; 0: never
+    Oid owner = InvalidOid;
+    bool pending = false;    // it has changes to take up, or nobody knows
+    std::string clock;       // of its last refresh
+    std::string next_moment; // the query for it; empty: no row ever changes by time alone
 };
 
 struct Look {
     std::optional<State> absent; // why there is nothing to do in this database
-    std::vector<LookedAt> views;
+    std::vector<LookedAt> views; // those that can be refreshed by their keys, and those of which nobody knows
 };
 
-// Both run in the open transaction, and take a snapshot of their own. Throws Error.
+// Both run in the open transaction. Throws Error.
 Look look_around();
 
-// Sets next_moment for what the view shows now, after a refresh.
-void look_again(LookedAt &view);
+// When the contents of a view, as they were left by the refresh of that clock, change by time alone; 0: never. Runs as
+// the view's owner.
+TimestampTz next_moment(const LookedAt &view);
 
 } // namespace wc::refresh::live

@@ -36,13 +36,22 @@ constexpr double rest_after_whole = 9;
 // time.
 constexpr long longest_sleep_ms = 60L * 60 * 1000;
 
+// While more and more is committed, when a view that was refreshed changes by time alone is asked only if it has not
+// been refreshed again for so long: what time has changed is in every refresh.
+constexpr long patient_moment_ms = 500;
+
 // What the worker remembers of a view between two rounds.
 struct Watch {
     Oid relid = InvalidOid;
-    int failures = 0; // in a row
-    int skips = 0;    // in a row
+    bool waiting =
+        false; // it is to be refreshed: in doubt, failed or busy the last time, or kept from it by not_before
     TimestampTz not_before = 0;
-    bool waiting = false; // it was to be refreshed, and not_before has kept it from it, or it failed
+    int failures = 0;           // in a row
+    int skips = 0;              // in a row
+    std::string clock;          // of the refresh that it shows
+    TimestampTz clock_seen = 0; // when that was first seen
+    bool moment_known = false;  // for that clock
+    TimestampTz moment = 0;     // when its rows change by time alone; 0: never
 };
 
 TimestampTz after(TimestampTz from, double milliseconds) {
@@ -84,55 +93,73 @@ class Worker {
     // Refreshes what is to be refreshed now. Returns when to look again without being woken; 0: never.
     TimestampTz round() {
         began_ = GetCurrentTimestamp();
-        board::begin();
+        doubt_ = board::begin() || doubt_;
+        sqlstate_ = 0;
         Look look;
-        const auto failure = pg::transaction([&look] { look = look_around(); });
-        if (failure) {
-            if (leaving())
-                return 0;
+        if (const auto failure = pg::transaction([&look] { look = look_around(); })) {
             board::failed(failure->sqlstate());
-            retry_at_ = later(++failures_);
-            return retry_at_;
+            return retry_at_ = later(++failures_);
         }
+        failures_ = 0;
+        retry_at_ = 0;
         if (look.absent) {
             last_word_ = *look.absent;
             return 0;
         }
-        failures_ = 0;
-        int sqlstate = 0;
+        take_in(look.views);
         bool all = true;
+        bool refreshed = false;
         TimestampTz next = 0;
-        forget_all_but(look.views);
-        for (auto &view : look.views) {
+        for (const auto &view : look.views) {
             Watch &watch = watches_[view.view.name];
-            if (std::exchange(watch.relid, view.view.relid) != view.view.relid)
-                watch = {view.view.relid};
             const TimestampTz now = GetCurrentTimestamp();
-            const bool due = view.next_moment != 0 && view.next_moment <= now;
-            if (!due && !view.pending && !watch.waiting) {
-                next = earliest(next, view.next_moment);
-                continue;
-            }
-            if (watch.not_before <= now) {
-                refresh(view, watch, sqlstate);
-                if (leaving())
-                    return 0;
-            } else {
+            if (view.pending || (watch.moment_known && watch.moment != 0 && watch.moment <= now))
                 watch.waiting = true;
+            if (watch.waiting && watch.not_before <= now) {
+                refreshed = refresh(view, watch) || refreshed;
+            } else if (!watch.waiting && !watch.moment_known &&
+                       (!refreshed || now >= after(watch.clock_seen, patient_moment_ms))) {
+                ask_moment(view, watch);
             }
+            if (leaving())
+                return 0;
             all = all && !watch.waiting;
-            next = earliest(next, watch.waiting ? watch.not_before : view.next_moment);
+            if (watch.waiting)
+                next = earliest(next, watch.not_before);
+            else if (watch.moment_known)
+                next = earliest(next, watch.moment);
         }
         if (all)
             board::went_well();
-        else if (sqlstate != 0)
-            board::failed(sqlstate);
-        return next;
+        else if (sqlstate_ != 0)
+            board::failed(sqlstate_);
+        // What was refreshed has another clock now, and another moment: that is asked next time, if nothing new has
+        // come.
+        return refreshed ? began_ : next;
     }
 
-    // One view. Afterwards watch.waiting says whether it is to be tried again, and else view.next_moment is after what
-    // it shows now.
-    void refresh(LookedAt &view, Watch &watch, int &sqlstate) {
+    // What the views are now, against what is remembered of them.
+    void take_in(const std::vector<LookedAt> &views) {
+        forget_all_but(views);
+        for (const auto &view : views) {
+            Watch &watch = watches_[view.view.name];
+            if (std::exchange(watch.relid, view.view.relid) != view.view.relid) {
+                watch = {};
+                watch.relid = view.view.relid;
+                watch.waiting = true; // nothing is known of it yet
+            }
+            if (watch.clock != view.clock) {
+                watch.clock = view.clock;
+                watch.clock_seen = began_;
+                watch.moment_known = false;
+            }
+            watch.waiting = watch.waiting || doubt_;
+        }
+        doubt_ = false;
+    }
+
+    // Returns whether it was refreshed; otherwise it stays waiting until not_before.
+    bool refresh(const LookedAt &view, Watch &watch) {
         Job job;
         job.view = view.view.name;
         job.relid = view.view.relid;
@@ -143,27 +170,37 @@ class Worker {
         const Outcome outcome = run_alone(job, stopped);
         pg::WorkerProcess::go_on();
         const TimestampTz now = GetCurrentTimestamp();
-        watch.waiting = outcome.status != Outcome::Status::Refreshed;
         switch (outcome.status) {
         case Outcome::Status::Skipped:
             watch.skips++;
             watch.not_before = after(now, 1000);
-            return;
+            return false;
         case Outcome::Status::Failed:
-            sqlstate = outcome.sqlstate;
-            watch.not_before = later(++watch.failures);
-            return;
+            set_back(watch, outcome.sqlstate);
+            return false;
         case Outcome::Status::Refreshed:
             break;
         }
+        watch.waiting = false;
         watch.skips = watch.failures = 0;
         watch.not_before = is_whole(outcome) ? after(now, rest_after_whole * outcome.duration_ms) : 0;
-        const auto failure = pg::transaction([&view] { look_again(view); });
-        if (failure) {
-            sqlstate = failure->sqlstate();
-            watch.waiting = true;
-            watch.not_before = later(++watch.failures);
+        return true;
+    }
+
+    void ask_moment(const LookedAt &view, Watch &watch) {
+        TimestampTz moment = 0;
+        if (const auto failure = pg::transaction([&] { moment = next_moment(view); })) {
+            set_back(watch, failure->sqlstate());
+            return;
         }
+        watch.moment = moment;
+        watch.moment_known = true;
+    }
+
+    void set_back(Watch &watch, int sqlstate) {
+        sqlstate_ = sqlstate;
+        watch.waiting = true;
+        watch.not_before = later(++watch.failures);
     }
 
     void forget_all_but(const std::vector<LookedAt> &views) {
@@ -217,7 +254,9 @@ class Worker {
     std::map<std::string, Watch> watches_;
     std::optional<State> last_word_;
     TimestampTz began_ = 0;
-    int failures_ = 0; // of whole rounds, in a row
+    bool doubt_ = true; // of every view: what happened before the worker came is not known
+    int sqlstate_ = 0;  // of the round's last failure
+    int failures_ = 0;  // of whole rounds, in a row
     TimestampTz retry_at_ = 0;
 };
 

@@ -86,6 +86,13 @@ void record_traces(pg::Spi &spi, const std::string &schema, const Job &job, cons
                    traces.plan->next_moment});
 }
 
+// Live mode would fill the log with what is its everyday: that stands in the view's state only.
+bool passes_unlogged(const Job &job, const Outcome &outcome) {
+    return job.origin == Origin::Live &&
+           (outcome.status == Outcome::Status::Skipped ||
+            (outcome.status == Outcome::Status::Refreshed && outcome.mode == core::Mode::Incremental));
+}
+
 } // namespace
 
 bool has_change_log() {
@@ -115,14 +122,16 @@ void record(const Job &job, const Outcome &outcome, TimestampTz started, const T
         values.push_back(number(outcome.keys));
         values.push_back(nonempty(outcome.reason));
     }
-    spi.query("INSERT INTO " + schema +
-                  ".wc_refresh_log (view_name, mode, status, origin, in_worker, rows_written, row_count, started_at, "
-                  "finished_at, duration_ms, sqlstate, message" +
-                  (logged ? ", keys_refreshed, reason" : "") +
-                  ") VALUES ($1, $2, $3, $4, $5::bool, $6::int8, $7::int8, $8::timestamptz, "
-                  "clock_timestamp(), $9::float8, $10, $11" +
-                  (logged ? ", $12::int8, $13" : "") + ")",
-              values);
+    if (!passes_unlogged(job, outcome))
+        spi.query(
+            "INSERT INTO " + schema +
+                ".wc_refresh_log (view_name, mode, status, origin, in_worker, rows_written, row_count, started_at, "
+                "finished_at, duration_ms, sqlstate, message" +
+                (logged ? ", keys_refreshed, reason" : "") +
+                ") VALUES ($1, $2, $3, $4, $5::bool, $6::int8, $7::int8, $8::timestamptz, "
+                "clock_timestamp(), $9::float8, $10, $11" +
+                (logged ? ", $12::int8, $13" : "") + ")",
+            values);
 
     // A snapshot of the whole transaction can't see, and so can't count or prune, what others have logged since.
     const bool current = !IsolationUsesXactSnapshot();
@@ -139,6 +148,9 @@ void record(const Job &job, const Outcome &outcome, TimestampTz started, const T
                    number(outcome.row_count), traces.filenode});
         if (logged)
             record_traces(spi, schema, job, outcome, traces);
+        if (passes_unlogged(job, outcome))
+            spi.query("UPDATE " + schema + ".wc_view_state SET refreshes = refreshes + 1 WHERE view_name = $1",
+                      {job.view});
         if (current)
             count_attempts(spi, schema, job.view);
     } else if (current && outcome.status == Outcome::Status::Failed) {

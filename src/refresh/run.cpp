@@ -100,6 +100,10 @@ template <typename Isolate> Outcome run(Job job, Isolate isolate, int (*stopped)
     }
     if (failure) {
         const int told = stopped != nullptr ? stopped() : 0;
+        if (told != 0 && job.origin == Origin::Live) { // sent away for a moment: not a failure
+            outcome.status = Outcome::Status::Skipped;
+            return outcome;
+        }
         if (told == 0)
             set_failed(outcome, clock, failure->sqlstate(), outcome.message, failure->data().constraint_name);
         else if (told == ERRCODE_LOCK_NOT_AVAILABLE)
