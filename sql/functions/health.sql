@@ -254,6 +254,23 @@ WITH site AS MATERIALIZED (
     SELECT 'library', 'warning', 'whitecross is not loaded at server start: what needs shared memory is not available',
            'In postgresql.conf add whitecross to shared_preload_libraries, and restart.'
      WHERE NOT @extschema@.wc_preloaded()
+    UNION ALL
+    -- A worker is behind for as long as a round takes, and away for moments: 10 seconds are neither.
+    SELECT 'live mode', 'warning',
+           CASE WHEN l.state = 'not preloaded' THEN 'live mode is switched on, but the server has not loaded the library at its start'
+                WHEN l.state <> 'running' THEN concat_ws(': ', format('live mode is switched on, but its worker does not run: %s', l.state), l.sqlstate)
+                WHEN l.behind_since IS NOT NULL
+                THEN concat_ws('; ', format('the views are behind by what was committed since %s', date_trunc('second', l.behind_since)),
+                               format('the last failure was %s', l.sqlstate))
+                ELSE format('no view was refreshed at %s, when it changed by time alone', date_trunc('second', l.next_moment)) END,
+           CASE l.state WHEN 'not preloaded' THEN 'In postgresql.conf add whitecross to shared_preload_libraries, and restart.'
+                        WHEN 'no worker slot' THEN 'Raise max_worker_processes in postgresql.conf, and restart.'
+                        ELSE 'SELECT * FROM @extschema@.wc_live_status(); SELECT * FROM @extschema@.wc_refresh_log WHERE origin = ''live'' ORDER BY started_at DESC LIMIT 20;' END
+      FROM @extschema@.wc_live_status() AS l
+     WHERE l.switched_on AND l.state <> 'standby'
+       AND (l.state = 'not preloaded'
+            OR l.state <> 'running' AND coalesce(l.since < clock_timestamp() - interval '10 seconds', true)
+            OR l.state = 'running' AND least(l.behind_since, l.next_moment) < clock_timestamp() - interval '10 seconds')
 ), checks (position, check_name, good) AS (
     SELECT 1, 'base tables', format('base tables are in schema %I', site.base_schema) FROM site
     UNION ALL SELECT 2, 'views exist', format('%s of %s views are there', count(v.oid), count(*)) FROM views AS v
@@ -278,6 +295,9 @@ WITH site AS MATERIALIZED (
                           WHEN s.usable THEN format('scheduled refreshes come in; their jobs are in database %I', s.database) END FROM scheduler AS s
     UNION ALL SELECT 17, 'last scheduled run', 'no job''s last run failed'
     UNION ALL SELECT 18, 'library', 'whitecross is loaded at server start'
+    UNION ALL SELECT 19, 'live mode',
+                     CASE WHEN NOT l.switched_on THEN 'live mode is off' WHEN l.state = 'standby' THEN 'live mode waits for promotion'
+                          ELSE 'live mode keeps the views true' END FROM @extschema@.wc_live_status() AS l
 )
 SELECT c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
   FROM checks AS c

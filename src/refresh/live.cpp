@@ -53,6 +53,57 @@ const DefElem *option(List *options, const char *name) {
     return nullptr;
 }
 
+// Whether a relation is there and is no temporary one. Views are made of others.
+bool is_lasting(const RangeVar *relation) {
+    return pg::call([=] {
+        const Oid relid = RangeVarGetRelid(relation, NoLock, true);
+        return OidIsValid(relid) && get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
+    });
+}
+
+bool any_is_lasting(List *relations) {
+    ListCell *cell;
+    foreach (cell, relations)
+        if (is_lasting(lfirst_node(RangeVar, cell)))
+            return true;
+    return false;
+}
+
+// Whether a statement does what the change log doesn't tell: it may switch triggers off and on, or give a table
+// partitions and children, or take them away, or fill a view by hand.
+bool raises_doubt(Node *statement) {
+    switch (nodeTag(statement)) {
+    case T_CreateStmt: {
+        const auto *create = reinterpret_cast<CreateStmt *>(statement);
+        return create->inhRelations != NIL && create->relation->relpersistence != RELPERSISTENCE_TEMP;
+    }
+    case T_AlterTableStmt:
+        return is_lasting(reinterpret_cast<AlterTableStmt *>(statement)->relation);
+    case T_CreateTrigStmt:
+        return is_lasting(reinterpret_cast<CreateTrigStmt *>(statement)->relation);
+    case T_TruncateStmt: // of a partition, which has no trigger for it
+        return any_is_lasting(reinterpret_cast<TruncateStmt *>(statement)->relations);
+    case T_RefreshMatViewStmt:
+        return true;
+    case T_DropStmt: {
+        const auto *drop = reinterpret_cast<DropStmt *>(statement);
+        if (drop->removeType == OBJECT_EXTENSION || drop->removeType == OBJECT_TRIGGER)
+            return true;
+        if (drop->removeType != OBJECT_TABLE && drop->removeType != OBJECT_MATVIEW)
+            return false;
+        ListCell *cell;
+        foreach (cell, drop->objects) {
+            List *const name = lfirst_node(List, cell);
+            if (is_lasting(pg::call([=] { return makeRangeVarFromNameList(name); })))
+                return true;
+        }
+        return false;
+    }
+    default:
+        return false;
+    }
+}
+
 // Settings of a database (null: of all) are about to change.
 void settings_change(const char *database) {
     const Oid oid = database == nullptr ? InvalidOid : pg::call([=] { return get_database_oid(database, true); });
@@ -64,8 +115,10 @@ void settings_change(const char *database) {
 }
 
 void before(Node *statement) {
-    if (!board::available())
+    if (!board::available() || board::is_worker()) // the worker looks after what it does itself
         return;
+    if (raises_doubt(statement))
+        effects.noted = effects.doubt = true;
     switch (nodeTag(statement)) {
     case T_TransactionStmt:
         // What the prepared transaction had noted is not known here.
@@ -110,20 +163,6 @@ void before(Node *statement) {
             effects.noted = effects.try_again = true;
         break;
     }
-    case T_CreateStmt: // a partition, a child?
-        if (reinterpret_cast<CreateStmt *>(statement)->inhRelations != NIL)
-            effects.noted = effects.doubt = true;
-        break;
-    case T_DropStmt:
-    case T_AlterTableStmt:
-    case T_CreateTrigStmt:
-    case T_TruncateStmt:
-        effects.noted = effects.doubt = true;
-        break;
-    case T_RefreshMatViewStmt:
-        if (!board::is_worker()) // the worker looks after its own refreshes
-            effects.noted = effects.doubt = true;
-        break;
     default:
         break;
     }

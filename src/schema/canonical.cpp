@@ -162,13 +162,16 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
         return "AND (" + list + ") IN (SELECT * FROM unnest(" + expansion.keys + "))";
     };
 
-    // The first moment of tomorrow, whatever the clocks do at midnight: zones change at quarters of an hour.
+    // The first moment of tomorrow: midnight; where the clocks skip that or come to it twice, they change at a quarter
+    // of an hour.
     const auto next_day = [&] {
         const std::string now = clock_expression;
-        return "(SELECT min(m) FROM pg_catalog.generate_series(pg_catalog.to_timestamp(pg_catalog.floor("
+        return "(SELECT min(m) FROM (SELECT s FROM pg_catalog.generate_series(pg_catalog.to_timestamp(pg_catalog.floor("
                "EXTRACT(epoch FROM " +
-               now + ") / 900) * 900), " + now + " + interval '50 hours', interval '15 minutes') AS g(m) WHERE m > " +
-               now + " AND " + local_date("m") + " > " + local_date(now) + ")";
+               now + ") / 900) * 900), " + now +
+               " + interval '50 hours', interval '15 minutes') AS s UNION ALL SELECT (" + local_date(now) +
+               " + 1)::timestamp AT TIME ZONE " + timezone + ") AS g(m) WHERE m > " + now + " AND " + local_date("m") +
+               " > " + local_date(now) + ")";
     };
 
     return core::expand(

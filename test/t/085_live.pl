@@ -1,4 +1,4 @@
-# Live mode: who runs, when, and who never waits for it.
+# Live mode: which databases have a worker, and who it gets out of the way of.
 
 use strict;
 use warnings;

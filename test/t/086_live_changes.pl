@@ -1,0 +1,153 @@
+# Live mode: what is committed shows, and so does what time alone changes; nobody waits for the worker, and it survives what
+# goes wrong.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WhiteCross::Test;
+
+my $node = new_node('live_changes', allows_streaming => 1, conf => "max_prepared_transactions = 4\n");
+make_database($node, 'school', 'reference', students => 100);
+$node->safe_psql('school', 'SELECT wc_install()');
+
+sub sql { return $node->safe_psql('school', $_[0]) }
+
+sub eventually {
+    my ($query, $name) = @_;
+    ok($node->poll_query_until('school', $query), $name) or diag(sql('SELECT * FROM wc_live_status()'));
+    return;
+}
+
+# Until the worker has taken up everything and sleeps until a moment to come.
+my $quiet = q{SELECT state = 'running' AND behind_since IS NULL AND coalesce(next_moment > clock_timestamp(), false) FROM wc_live_status()};
+
+$node->safe_psql('postgres', 'ALTER DATABASE school SET whitecross.live_refresh = on');
+eventually($quiet, 'the worker runs, and has nothing to do');
+
+# --- Commits
+
+my $student = sql('SELECT min("studentId"::text) FROM mv_allergy_summary');
+sql(qq{UPDATE students SET "firstName" = 'Zora' WHERE id::text = '$student'});
+eventually(qq{SELECT "firstName" = 'Zora' FROM mv_compliance_status WHERE "studentId"::text = '$student'}, 'a commit shows');
+eventually($quiet, 'and the worker comes to rest');
+is(sql(q{SELECT string_agg(DISTINCT last_mode, ',') FROM wc_view_state}), 'incremental', 'it refreshes by keys');
+is(sql(q{SELECT count(*) FROM wc_refresh_log WHERE origin = 'live' AND mode = 'incremental'}), '0', 'without a row in the log for each');
+cmp_ok(sql(q{SELECT refreshes FROM wc_view_state WHERE view_name = 'mv_compliance_status'}), '>=', 2, 'but counted');
+
+sql(qq{BEGIN; UPDATE students SET "firstName" = 'Yuri' WHERE id::text = '$student'; PREPARE TRANSACTION 'renamed'});
+sql(qq{BEGIN; SAVEPOINT s; UPDATE students SET "firstName" = 'Xena' WHERE id::text = '$student'; ROLLBACK TO s; COMMIT})
+  if 0; # the prepared transaction holds the row
+sql(q{COMMIT PREPARED 'renamed'});
+eventually(qq{SELECT "firstName" = 'Yuri' FROM mv_compliance_status WHERE "studentId"::text = '$student'}, 'COMMIT PREPARED too');
+
+# What the change log does not tell: triggers switched off for a while.
+$node->safe_psql('school', <<"SQL");
+ALTER TABLE students DISABLE TRIGGER ALL;
+UPDATE students SET "firstName" = 'Walter' WHERE id::text = '$student';
+ALTER TABLE students ENABLE TRIGGER ALL;
+SQL
+eventually(qq{SELECT "firstName" = 'Walter' FROM mv_compliance_status WHERE "studentId"::text = '$student'},
+    'what was written while the triggers were switched off shows');
+cmp_ok(sql(q{SELECT count(*) FROM wc_refresh_log WHERE origin = 'live' AND mode = 'concurrent' AND status = 'refreshed'}), '>=', 1,
+    'by refreshes of whole views, and these are logged');
+sql('TRUNCATE appointments');
+eventually('SELECT count(*) = 0 FROM mv_appointment_statistics', 'TRUNCATE shows');
+eventually($quiet, 'quiet again');
+
+# --- Nobody waits for it, and it waits for nobody in particular
+
+my $holder = $node->background_psql('school');
+$holder->query_safe('BEGIN; REFRESH MATERIALIZED VIEW mv_student_health_summary');
+sql(qq{UPDATE students SET "firstName" = 'Vera' WHERE id::text = '$student'});
+eventually(qq{SELECT "firstName" = 'Vera' FROM mv_compliance_status WHERE "studentId"::text = '$student'},
+    'while a session holds one view, the others are kept true');
+sql(qq{UPDATE students SET "firstName" = 'Ugo' WHERE id::text = '$student'});
+eventually(qq{SELECT "firstName" = 'Ugo' FROM mv_compliance_status WHERE "studentId"::text = '$student'}, 'again and again');
+ok(sql('SELECT behind_since IS NOT NULL FROM wc_live_status()') eq 't', 'the status tells that something is behind');
+$holder->query_safe('COMMIT');
+$holder->quit;
+eventually(qq{SELECT "firstName" = 'Ugo' FROM mv_student_health_summary WHERE "studentId"::text = '$student'}, 'the held view follows');
+eventually($quiet, 'quiet again');
+
+# --- A view that can't be refreshed
+
+sql('DROP INDEX mv_allergy_summary_pkey');
+sql(qq{UPDATE students SET "firstName" = 'Tess' WHERE id::text = '$student'});
+eventually(q{SELECT sqlstate = '55000' FROM wc_live_status()}, 'a view that fails is told of by its SQLSTATE');
+is(sql(q{SELECT DISTINCT view_name || ' ' || status FROM wc_refresh_log WHERE origin = 'live' AND sqlstate = '55000'}),
+    'mv_allergy_summary failed', 'and in the log');
+eventually(qq{SELECT "firstName" = 'Tess' FROM mv_compliance_status WHERE "studentId"::text = '$student'}, 'the others go on');
+sql(q{SELECT wc_install('view index')});
+eventually(qq{SELECT "firstName" = 'Tess' FROM mv_allergy_summary WHERE "studentId"::text = '$student'}, 'it is tried again, and mends');
+eventually($quiet, 'quiet again');
+is(sql('SELECT sqlstate IS NULL FROM wc_live_status()'), 't', 'and the failure is forgotten');
+is(sql(q{SELECT status FROM wc_health_check() WHERE check_name = 'live mode'}), 'ok', 'the health check finds nothing');
+
+# --- Time alone
+
+# A dose that comes due thirty minutes before its time, which is in a few seconds from here.
+my $medication = sql(<<"SQL");
+UPDATE student_medications SET "isActive" = true, "startDate" = current_date - 2, "endDate" = NULL,
+       "scheduledTimes" = ARRAY[to_char((now() + interval '30 minutes 4 seconds') AT TIME ZONE (SELECT value FROM wc_configuration WHERE name = 'timezone'), 'HH24:MI:SS')]
+ WHERE id = (SELECT "studentMedicationId" FROM mv_medication_schedule LIMIT 1)
+RETURNING id
+SQL
+($medication) = split /\n/, $medication;
+eventually(
+    qq{SELECT state = 'running' AND behind_since IS NULL AND s.clock > now() - interval '1 minute'
+         FROM wc_live_status(), wc_view_state AS s WHERE s.view_name = 'mv_medication_schedule'
+          AND EXISTS (SELECT FROM mv_medication_schedule WHERE "studentMedicationId" = '$medication' AND NOT "isDueNow")},
+    'a dose that is not due yet');
+eventually(qq{SELECT "isDueNow" FROM mv_medication_schedule WHERE "studentMedicationId" = '$medication'}, 'comes due without any write');
+diag('a dose shows isDueNow after its moment by '
+      . sql(qq{SELECT s.last_refresh - (m."nextScheduledTime" - interval '30 minutes') FROM mv_medication_schedule AS m, wc_view_state AS s
+               WHERE m."studentMedicationId" = '$medication' AND s.view_name = 'mv_medication_schedule'}));
+
+# A vaccination turns overdue at midnight. The zone is made so that the site's midnight is some seconds from now; POSIX counts
+# offsets to the west.
+sql(q{UPDATE students SET "isActive" = true});
+my $seconds = sql(q{SELECT floor(extract(epoch FROM (now() + interval '15 seconds') AT TIME ZONE 'UTC'))::bigint % 86400});
+my $zone = sprintf 'SITE%d:%02d:%02d', int($seconds / 3600), int($seconds / 60) % 60, $seconds % 60;
+sql("SELECT wc_configure('timezone', '$zone')");
+sql('SELECT wc_install()');
+my $today = sql("SELECT (now() AT TIME ZONE '$zone')::date");
+sql(qq{UPDATE vaccinations SET "nextDueDate" = '$today' WHERE id = (SELECT min(id::text) FROM vaccinations WHERE "deletedAt" IS NULL)::uuid});
+my $vaccinated = sql(q{SELECT "studentId" FROM vaccinations WHERE id = (SELECT min(id::text) FROM vaccinations WHERE "deletedAt" IS NULL)::uuid});
+my $before = sql(qq{SELECT "overdueVaccinations" FROM mv_compliance_status WHERE "studentId" = '$vaccinated'});
+eventually(qq{SELECT (now() AT TIME ZONE '$zone')::date > '$today'}, 'midnight comes');
+eventually(qq{SELECT last_refresh >= date_trunc('day', now() AT TIME ZONE '$zone') AT TIME ZONE '$zone' FROM wc_view_state WHERE view_name = 'mv_compliance_status'},
+    'and the view is refreshed without any write');
+is(sql(qq{SELECT "nextVaccinationDue" = '$today' AND "overdueVaccinations" > 0 FROM mv_compliance_status WHERE "studentId" = '$vaccinated'}),
+    't', 'a vaccination due yesterday is overdue');
+eventually($quiet, 'quiet again');
+
+is(sql('SELECT coalesce(sum(missing + extra + pending), -1) FROM wc_verify()'), '0', 'the views are what their definitions say');
+
+# --- A standby has no worker, until it is promoted
+
+$node->backup('live');
+my $standby = PostgreSQL::Test::Cluster->new('live_standby');
+$standby->init_from_backup($node, 'live', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('school', 'SELECT switched_on, state FROM wc_live_status()'), 't|standby', 'a standby has no worker, and says so');
+is($standby->safe_psql('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'live mode'}), 'ok', 'and nothing is wrong with that');
+$standby->promote;
+ok($standby->poll_query_until('school', $quiet), 'after the promotion it has one');
+$standby->safe_psql('school', qq{UPDATE students SET "firstName" = 'Sam' WHERE id::text = '$student'});
+ok($standby->poll_query_until('school', qq{SELECT "firstName" = 'Sam' FROM mv_compliance_status WHERE "studentId"::text = '$student'}),
+    'which keeps the views true');
+$standby->stop;
+
+# --- A subscriber: changes come by apply
+
+$node->safe_psql('postgres', 'CREATE DATABASE source');
+$node->safe_psql('source', 'CREATE TABLE note (id int)');
+$node->stop;
+for my $server ($node, $standby) {
+    unlike(slurp_file($server->logfile), qr/PANIC|TRAP|terminated by signal/, $server->name . ': nothing has crashed');
+}
+done_testing();
