@@ -55,6 +55,14 @@ CREATE FUNCTION @extschema@.wc_refresh_queries(view_name text DEFAULT NULL)
 COMMENT ON FUNCTION @extschema@.wc_refresh_queries(text) IS
     'The queries that an incremental refresh of a view, or of each, runs, or why it can''t be refreshed so.';
 
+CREATE FUNCTION @extschema@.wc_captured_columns()
+    RETURNS TABLE (table_name text, captured text[], compared text[])
+    LANGUAGE c STABLE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'wc_captured_columns';
+COMMENT ON FUNCTION @extschema@.wc_captured_columns() IS
+    'The columns of each base table whose values are noted of a changed row, and those that an UPDATE must change for it to count.';
+
 COMMENT ON FUNCTION @extschema@.wc_view_query(text, text) IS
     'The query of a materialized view over this site''s tables; with keys, an SQL array expression for each column of its refresh key, the query restricted to them.';
 
@@ -427,20 +435,21 @@ SELECT a."nurseId",
               (avg(day."duration") FILTER (WHERE day."status" = 'COMPLETED'))::numeric AS "avgDuration",
               coalesce(sum(day."duration") FILTER (WHERE day."status" = 'COMPLETED'), 0)::bigint AS "totalDuration",
               count(DISTINCT day."studentId") FILTER (WHERE day."status" = 'COMPLETED') AS "studentsSeen"
-         FROM (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration", p."scheduledAt",
+         FROM {when keys} {keys} AS key("nurseId", "date") CROSS JOIN LATERAL {end}
+              (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration",
                       CASE WHEN p."scheduledAt" < to_timestamp(9224000000000)
                            THEN (p."scheduledAt" AT TIME ZONE {timezone})::date ELSE date 'infinity' END AS "date"
                  FROM {appointments: nurseId, schoolId, studentId, type, status, scheduledAt, duration, deletedAt} AS p
-                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days')) AS day
-         {when keys}
-         JOIN {keys} AS key("nurseId", "date")
-           ON key."nurseId" = day."nurseId" AND key."date" = day."date"
-              AND day."scheduledAt" >= CASE WHEN isfinite(key."date") THEN (key."date" - 1)::timestamp AT TIME ZONE 'UTC'
-                                            ELSE to_timestamp(9224000000000) END
-              AND day."scheduledAt" <= CASE WHEN isfinite(key."date") THEN (key."date" + 2)::timestamp AT TIME ZONE 'UTC'
-                                            ELSE 'infinity' END
-         {end}
-        WHERE day."date" >= (SELECT {today} - 90)
+                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days')
+               {when keys}
+                  AND p."nurseId" = key."nurseId"
+                  AND p."scheduledAt" >= CASE WHEN isfinite(key."date") THEN (key."date" - 1)::timestamp AT TIME ZONE 'UTC'
+                                              ELSE to_timestamp(9224000000000) END
+                  AND p."scheduledAt" <= CASE WHEN isfinite(key."date") THEN (key."date" + 2)::timestamp AT TIME ZONE 'UTC'
+                                              ELSE 'infinity' END
+               OFFSET 0
+               {end}) AS day
+        WHERE day."date" >= (SELECT {today} - 90) {when keys} AND day."date" = key."date" {end}
         GROUP BY day."nurseId", day."schoolId", day."date") AS a
   JOIN {users: id, firstName, lastName} AS nurse ON nurse."id" = a."nurseId"
   LEFT JOIN {schools: id, name} AS school ON school."id" = a."schoolId"

@@ -153,6 +153,14 @@ CREATE FUNCTION @extschema@.wc_refresh_queries(view_name text DEFAULT NULL)
 COMMENT ON FUNCTION @extschema@.wc_refresh_queries(text) IS
     'The queries that an incremental refresh of a view, or of each, runs, or why it can''t be refreshed so.';
 
+CREATE FUNCTION @extschema@.wc_captured_columns()
+    RETURNS TABLE (table_name text, captured text[], compared text[])
+    LANGUAGE c STABLE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'wc_captured_columns';
+COMMENT ON FUNCTION @extschema@.wc_captured_columns() IS
+    'The columns of each base table whose values are noted of a changed row, and those that an UPDATE must change for it to count.';
+
 CREATE VIEW @extschema@.wc_objects AS
 SELECT kind, name, table_name, status, validated, reason, definition FROM @extschema@.wc_objects();
 COMMENT ON VIEW @extschema@.wc_objects IS

@@ -2,8 +2,8 @@
 --
 -- The window is judged by the local date. The bound on scheduledAt before it only spares old rows the conversion: two days
 -- wider than any difference of zones. A time at the end of time (about 294266 AD) counts as infinity, for the conversion might
--- raise. Restricted to keys, the appointments of each are found through the index on nurse and time: local days begin and end
--- less than a day away from those of UTC. avgDuration is the exact average, not rounded: that is the reader's choice.
+-- raise. Restricted to keys, the appointments of each are looked up through the index on nurse and time, whatever the planner thinks:
+-- local days begin and end less than a day away from those of UTC. avgDuration is the exact average, not rounded: that is the reader's choice.
 -- When a day begins, another one leaves the window. None ever comes in: all that is to come is there already.
 
 INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
@@ -43,20 +43,21 @@ SELECT a."nurseId",
               (avg(day."duration") FILTER (WHERE day."status" = 'COMPLETED'))::numeric AS "avgDuration",
               coalesce(sum(day."duration") FILTER (WHERE day."status" = 'COMPLETED'), 0)::bigint AS "totalDuration",
               count(DISTINCT day."studentId") FILTER (WHERE day."status" = 'COMPLETED') AS "studentsSeen"
-         FROM (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration", p."scheduledAt",
+         FROM {when keys} {keys} AS key("nurseId", "date") CROSS JOIN LATERAL {end}
+              (SELECT p."nurseId", p."schoolId", p."studentId", p."type", p."status", p."duration",
                       CASE WHEN p."scheduledAt" < to_timestamp(9224000000000)
                            THEN (p."scheduledAt" AT TIME ZONE {timezone})::date ELSE date 'infinity' END AS "date"
                  FROM {appointments: nurseId, schoolId, studentId, type, status, scheduledAt, duration, deletedAt} AS p
-                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days')) AS day
-         {when keys}
-         JOIN {keys} AS key("nurseId", "date")
-           ON key."nurseId" = day."nurseId" AND key."date" = day."date"
-              AND day."scheduledAt" >= CASE WHEN isfinite(key."date") THEN (key."date" - 1)::timestamp AT TIME ZONE 'UTC'
-                                            ELSE to_timestamp(9224000000000) END
-              AND day."scheduledAt" <= CASE WHEN isfinite(key."date") THEN (key."date" + 2)::timestamp AT TIME ZONE 'UTC'
-                                            ELSE 'infinity' END
-         {end}
-        WHERE day."date" >= (SELECT {today} - 90)
+                WHERE p."deletedAt" IS NULL AND p."scheduledAt" >= (SELECT {now} - interval '92 days')
+               {when keys}
+                  AND p."nurseId" = key."nurseId"
+                  AND p."scheduledAt" >= CASE WHEN isfinite(key."date") THEN (key."date" - 1)::timestamp AT TIME ZONE 'UTC'
+                                              ELSE to_timestamp(9224000000000) END
+                  AND p."scheduledAt" <= CASE WHEN isfinite(key."date") THEN (key."date" + 2)::timestamp AT TIME ZONE 'UTC'
+                                              ELSE 'infinity' END
+               OFFSET 0
+               {end}) AS day
+        WHERE day."date" >= (SELECT {today} - 90) {when keys} AND day."date" = key."date" {end}
         GROUP BY day."nurseId", day."schoolId", day."date") AS a
   JOIN {users: id, firstName, lastName} AS nurse ON nurse."id" = a."nurseId"
   LEFT JOIN {schools: id, name} AS school ON school."id" = a."schoolId"

@@ -1,4 +1,5 @@
 // The SQL-visible functions of managed objects. Thin: see operations.hpp.
+#include "schema/capture.hpp"
 #include "schema/incremental.hpp"
 #include "schema/operations.hpp"
 
@@ -222,5 +223,16 @@ WC_FUNCTION(wc_refresh_queries) {
         rows.add({view, text(plan.problem), core::array_literal(plan.key_columns), core::array_literal(plan.tables),
                   text(plan.select), text(plan.keys_of_log), text(plan.pending), plan.next_moment});
     }
+    return rows.done();
+}
+
+// wc_captured_columns() -> table_name, captured, compared: of each base table that a view reads, the columns that are
+// noted of a changed row, and those that an UPDATE must change for it to count.
+WC_FUNCTION(wc_captured_columns) {
+    pg::Spi spi;
+    const schema::Site site(spi);
+    pg::ResultSet rows(fcinfo);
+    for (const auto &[table, capture] : schema::captures(spi, site))
+        rows.add({table, core::array_literal(capture.keys), core::array_literal(capture.compared)});
     return rows.done();
 }
