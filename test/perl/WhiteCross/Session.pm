@@ -36,16 +36,32 @@ sub send {
     return;
 }
 
+# Waits until what was printed so far has so many matches, the answer is complete, or the session is lost.
+sub await {
+    my ($self, $pattern, $number) = @_;
+    my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+    until ($self->{lost} || $self->{text} =~ /^answered $self->{sent}$/m || (() = $self->{text} =~ /$pattern/g) >= $number) {
+        croak "the session of $self->{database} printed too little: $self->{text}" if time > $deadline;
+        $self->read;
+    }
+    return;
+}
+
+sub read {
+    my ($self) = @_;
+    return unless IO::Select->new($self->{out})->can_read(1);
+    sysread($self->{out}, $self->{text}, 65536, length $self->{text}) or $self->{lost} = 1;
+    return;
+}
+
 # The lines since the last answer. Dies where the session is lost (unless told that this may be) or the wait is too long.
 sub answer {
     my ($self, %options) = @_;
     my $mark = "answered $self->{sent}\n";
     my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
-    my $select = IO::Select->new($self->{out});
     until ($self->{lost} || $self->{text} =~ /^\Q$mark\E/m) {
-        croak "no answer from the session of $self->{database} to: $self->{text}" if time > $deadline;
-        next unless $select->can_read(1);
-        sysread($self->{out}, $self->{text}, 65536, length $self->{text}) or $self->{lost} = 1;
+        croak "no answer from the session of $self->{database}: $self->{text}" if time > $deadline;
+        $self->read;
     }
     my $text = $self->{text};
     $self->{text} = '';

@@ -24,6 +24,8 @@ sub make_true_database {
     system_or_bail(@psql, (map { ('-v', $_) } "students=$students", 'seed=1', 'anchor=2025-03-07'), '-f', tree() . "/examples/$kind/generate.sql");
     $node->safe_psql($name, ($options{before} // '') . '; CREATE EXTENSION whitecross; ' . ($options{after} // ''));
     system_or_bail(@psql, '-f', "$truth/$kind.sql", '-f', "$truth/views.sql");
+    # From the clock of the installation to that of the tests it goes back.
+    $node->safe_psql($name, q{SET whitecross.now = '2025-03-07 00:00-05'; SELECT wc_refresh_all('concurrent', 0)});
     return;
 }
 

@@ -3,7 +3,7 @@ package WhiteCross::Oracle::Writes;
 # Random transactions against the tables that the views read, of every kind of statement that writes. A transaction is
 #
 #   { sql => 'BEGIN; ...', finish => 'COMMIT;' or '' where sql is complete, kinds => ['update', ...],
-#     slips => the tables or views it may have changed behind the triggers' back }
+#     slips => whether it may change something behind the triggers' back, disables => a table whose triggers it leaves off }
 #
 # where finish may be kept back: the transaction then stays open over a refresh.
 
@@ -18,12 +18,12 @@ my @VIEWS  = qw(mv_student_health_summary mv_compliance_status mv_medication_sch
 # How often a kind of statement is drawn.
 my %weight = (
     insert => 9, copy => 5, update => 18, update_unread => 3, update_same => 3, delete => 6, soft_delete => 6, upsert => 5, merge => 6,
-    parent => 7, move => 5, key => 5, cascade => 2, restore => 4, truncate => 1, with => 3);
+    parent => 7, move => 5, key => 5, cascade => 2, restore => 4, truncate => 0.3, with => 3);
 
 # How often a way to wrap statements into a transaction is.
 my %wrapping = (
-    alone => 14, transaction => 40, rollback => 7, savepoint => 14, block => 5, replica => 6, triggers_off => 2, triggers_toggled => 1,
-    prepared => 4, isolated => 5, writer_role => 5, by_hand => 1, partition => 2);
+    alone => 14, transaction => 40, rollback => 7, savepoint => 14, block => 5, replica => 6, triggers_off => 0.4, triggers_left_off => 0.2,
+    prepared => 4, isolated => 5, writer_role => 5, by_hand => 0.4, partition => 0.6);
 
 sub new {
     my ($class, $rows, %given) = @_; # files => folder for COPY, divided => bool
@@ -238,9 +238,9 @@ sub transaction {
         my @inner = map { my $place = $self->place($table); "UPDATE $place SET " . $self->set($table) . ' WHERE ' . $self->some_rows($table, $place) . ';' } 1 .. 2;
         $transaction = { %$transaction, slips => 1,
             sql => "BEGIN; ALTER TABLE $table DISABLE TRIGGER $which; @inner ALTER TABLE $table ENABLE TRIGGER $which; " . $self->statement(\@kinds) };
-    } elsif ($wrapping eq 'triggers_toggled') {
+    } elsif ($wrapping eq 'triggers_left_off') {
         my $table = one_of(@LEAVES, qw(students users));
-        $transaction = { %$transaction, slips => 1, sql => "BEGIN; ALTER TABLE $table " . one_of('DISABLE', 'ENABLE', 'ENABLE') . ' TRIGGER ALL; ' . $statements->() };
+        $transaction = { %$transaction, slips => 1, disables => $table, sql => "BEGIN; ALTER TABLE $table DISABLE TRIGGER ALL; " . $statements->() };
     } elsif ($wrapping eq 'prepared') {
         my $name = sprintf 'oracle %d %d', $$, ++$self->{number};
         $transaction = { %$transaction, sql => 'BEGIN; ' . $statements->() . "\nPREPARE TRANSACTION '$name';",
