@@ -29,9 +29,16 @@ WC_FUNCTION(wc_live_status) {
                     status->sqlstate != 0 ? pg::Text(pg::sqlstate_text(status->sqlstate)) : pg::Text()});
         return result.done();
     }
-    const bool known = live::board::available() && !standby;
-    const bool on = !known && pg::settings::live_refresh;
-    const char *state = !on ? "off" : standby ? "standby" : "not preloaded";
+    // What the launcher doesn't know (yet), the session knows from its own start; what it has set since doesn't count.
+    const bool on = pg::call([] {
+        bool value = false;
+        const char *text = GetConfigOptionResetString("whitecross.live_refresh");
+        return text != nullptr && parse_bool(text, &value) && value;
+    });
+    const char *state = !on                         ? "off"
+                        : standby                   ? "standby"
+                        : !live::board::available() ? "not preloaded"
+                                                    : live::name(live::State::Stopped);
     result.add({on ? "true" : "false", state, {}, {}, {}, {}, {}, {}});
     return result.done();
 }

@@ -76,6 +76,17 @@ $node->safe_psql('plain', 'DROP EXTENSION whitecross');
 wait_for_workers('', 'DROP EXTENSION sends it away');
 $node->safe_psql('postgres', 'DROP DATABASE plain');
 
+# --- It comes with an update of the extension that it needs
+
+$node->safe_psql('postgres', 'CREATE DATABASE old');
+$node->safe_psql('postgres', 'ALTER DATABASE old SET whitecross.live_refresh = on');
+$node->safe_psql('old', q{CREATE EXTENSION whitecross VERSION '1.0.0'});
+wait_for_workers('', 'a database with the extension at 1.0.0 has no worker');
+$node->safe_psql('old', 'ALTER EXTENSION whitecross UPDATE');
+wait_for_workers('old', 'until it is updated');
+$node->safe_psql('postgres', 'DROP DATABASE old');
+wait_for_workers('', 'and dropped');
+
 # --- Commands that want a database to themselves
 
 $node->safe_psql('postgres', 'ALTER DATABASE school SET whitecross.live_refresh = on');
@@ -125,6 +136,13 @@ ok( $node->poll_query_until(
                         FROM pg_stat_activity WHERE backend_type = 'whitecross live refresh'}),
     'an idle worker holds back no vacuum');
 
+# --- Nothing but the settings of the database counts
+
+is($node->safe_psql('school', 'SET whitecross.live_refresh = off; SELECT switched_on FROM wc_live_status()'), 't', 'what a session sets does not');
+is($node->safe_psql('other', 'SET whitecross.live_refresh = on; SELECT switched_on FROM wc_live_status()'), 'f', 'either way');
+my (undef, $denied) = try_sql($node, 'other', 'SET ROLE stranger; SET whitecross.live_refresh = on');
+is($denied, '42501', 'and who is no superuser may not even set it');
+
 # --- The end of the server
 
 $node->stop('smart');
@@ -136,6 +154,18 @@ wait_for_workers('school', 'again');
 $node->stop('immediate');
 $node->start;
 wait_for_workers('school', 'after a crash too');
+
+# --- Where no process can be started
+
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '2'); # the launcher's, and that of logical replication
+$node->restart;
+ok( $node->poll_query_until('school', q{SELECT switched_on AND state = 'stopped' FROM wc_live_status()}),
+    'without a free slot for a process no worker runs');
+is($node->safe_psql('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'live mode'}), 'warning', 'which the health check tells');
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '3');
+$node->restart;
+wait_for_workers('school', 'one slot is enough: for the scout, and then for the worker');
+$node->safe_psql('postgres', 'ALTER DATABASE other SET whitecross.live_refresh = on');
 
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|ERROR:  (?!permission denied|must be owner)/, 'nothing unexpected in the log');
