@@ -13,7 +13,8 @@ use WhiteCross::Test;
 my ($current) = slurp_file(tree() . '/whitecross.control') =~ /^default_version\s*=\s*'([^']+)'/m;
 my @earlier = grep { $_ ne $current } map { m{/whitecross--([^-]+)\.sql\z} ? $1 : () } glob tree() . '/sql/whitecross--*.sql';
 
-my $node = new_node('old', preload => 'pg_cron,whitecross', cron_database => 'with_cron');
+# With live mode on for every database: in one of an earlier version it has nothing to do.
+my $node = new_node('old', preload => 'pg_cron,whitecross', cron_database => 'with_cron', conf => "whitecross.live_refresh = on\n");
 $node->safe_psql('postgres', "CREATE ROLE $_") for 'registrar', 'reader';
 
 # Each version once beside pg_cron, and once in another database than its.
@@ -64,6 +65,7 @@ sub calls {
         [ 'refresh where something was written', q{BEGIN; DELETE FROM allergies WHERE allergen = 'Latex'; SELECT mode, status FROM wc_refresh('allergy_summary'); COMMIT}, 'concurrent|refreshed' ],
         [ 'refresh, full', q{SELECT DISTINCT mode, status FROM wc_refresh_all('full')}, 'full|refreshed' ],
         [ 'refresh of what is not filled', q{REFRESH MATERIALIZED VIEW mv_allergy_summary WITH NO DATA; SELECT mode, status FROM wc_refresh('allergy_summary')}, 'full|refreshed' ],
+        [ 'what is not there yet', q{SELECT mode, status FROM wc_refresh('allergy_summary', 'incremental')}, 'concurrent|refreshed' ],
         [ 'a group', q{SELECT count(*), string_agg(DISTINCT status, ',') FROM wc_refresh_group('hourly')}, '3|refreshed' ],
         [ 'a failure', q{ALTER TABLE students OWNER TO registrar; SELECT wc_install(); ALTER MATERIALIZED VIEW mv_allergy_summary OWNER TO registrar; REVOKE ALL ON allergies FROM registrar;
                          SELECT mode, status, sqlstate, message FROM wc_refresh('allergy_summary')}, qr/concurrent\|failed\|42501\|insufficient_privilege while refreshing mv_allergy_summary\z/ ],
@@ -118,13 +120,25 @@ SQL
         is(sql(q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $version, "$label: this one stays where it is");
         is(sql('SELECT DISTINCT status FROM wc_refresh_all()'), 'refreshed', "$label: and works");
 
+        is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = '$database' AND backend_type LIKE 'whitecross live%'"),
+            '0', "$label: live mode stays away");
+        ok($node->poll_query_until("new_$database", 'SELECT state FROM wc_live_status()', 'running'), "$label: it is in the database at $current");
+
         sql('ALTER TABLE students OWNER TO postgres; REVOKE ALL ON ALL TABLES IN SCHEMA public FROM registrar, reader; DROP EXTENSION whitecross');
         my $after = catalogue($node, $database);
         # What the test itself granted and took away again leaves the owner's own rights written out.
         s/ \{postgres=\w+\/postgres\}$/ /mg for $before, $after;
         same_lines($after, $before, "$label: DROP EXTENSION leaves what was there before");
+
+        # An update brings it.
+        sql("CREATE EXTENSION whitecross VERSION '$version'; ALTER EXTENSION whitecross UPDATE");
+        ok($node->poll_query_until($database, 'SELECT state FROM wc_live_status()', 'running'), "$label: updated, the database has live mode");
+        sql(q{UPDATE students SET "firstName" = 'Live'});
+        ok($node->poll_query_until($database, q{SELECT bool_and("firstName" = 'Live') FROM mv_student_health_summary}), "$label: which refreshes its views");
     }
     $node->safe_psql('postgres', "DROP DATABASE $_ WITH (FORCE)") for map { ($_, "new_$_") } 'without_cron', 'with_cron';
 }
+
+unlike(slurp_file($node->logfile), qr/live refresh is started again after an error/, 'live mode met no error');
 
 done_testing();
