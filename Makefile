@@ -52,7 +52,7 @@ REGRESS = wall managed_objects capture refresh schedule health
 REGRESS_OPTS = --inputdir=test --dlpath=test/modules/wall
 
 # Isolation tests (test/isolation/specs).
-ISOLATION = refresh_readers refresh_callers
+ISOLATION = refresh_readers refresh_callers incremental_writers incremental_refreshes incremental_commands incremental_triggers
 ISOLATION_OPTS = --inputdir=test/isolation
 
 PG_CPPFLAGS = -Isrc -Ibuild
