@@ -48,6 +48,10 @@ struct PlanEntry {
     Plan *plan;
 };
 
+// So many triggers' plans are kept: one that writes to new partitions day after day begins anew at times.
+constexpr long most_plans = 1000;
+
+MemoryContext plans_memory = nullptr;
 HTAB *plans = nullptr;
 
 // How values are put into text: the same in every session, whatever the writer's settings.
@@ -170,11 +174,18 @@ bool still_valid(const Plan *plan, const TriggerData *data) {
 }
 
 Plan *plan_of(const TriggerData *data) {
+    if (plans_memory == nullptr)
+        plans_memory = AllocSetContextCreate(TopMemoryContext, "whitecross captures", ALLOCSET_DEFAULT_SIZES);
+    if (plans != nullptr && hash_get_num_entries(plans) >= most_plans) {
+        plans = nullptr;
+        MemoryContextReset(plans_memory);
+    }
     if (plans == nullptr) {
         HASHCTL control = {};
         control.keysize = sizeof(Oid);
         control.entrysize = sizeof(PlanEntry);
-        plans = hash_create("whitecross captures", 64, &control, HASH_ELEM | HASH_BLOBS);
+        control.hcxt = plans_memory;
+        plans = hash_create("whitecross captures", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     }
     const Oid trigger = data->tg_trigger->tgoid;
     auto *entry = static_cast<PlanEntry *>(hash_search(plans, &trigger, HASH_FIND, nullptr));
@@ -192,7 +203,7 @@ Plan *plan_of(const TriggerData *data) {
         MemoryContextDelete(entry->plan->memory);
     }
     entry->plan = plan;
-    MemoryContextSetParent(memory, TopMemoryContext); // no error can leave it without an owner
+    MemoryContextSetParent(memory, plans_memory); // no error can leave it without an owner
     return plan;
 }
 
