@@ -97,6 +97,8 @@ constexpr std::array expected_of_table = {
 constexpr std::array expected_of_partitioned = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS},
                                                 Expected{"wc_capture_truncate", TRIGGER_FIRES_ALWAYS}};
 constexpr std::array expected_of_partition = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS}};
+// Besides, where a statement may name a parent that is not of the family: it fires no statement trigger of these.
+constexpr std::array expected_below_others = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS}};
 
 enum class Fault { none, absent, switched_off };
 
@@ -134,6 +136,7 @@ struct Digests {
     Digest triggers;
     Digest children;
     Digest files;
+    List *family = NIL; // the table and its descendants
     Fault fault = Fault::none;
     void note(Fault found) {
         if (fault == Fault::none)
@@ -166,18 +169,41 @@ void add_descendants(const ClassRow &parent, Snapshot snapshot, Digests &digests
         } else {
             digests.note(add_triggers(child.relid, expected_of_table, snapshot, digests.triggers));
         }
+        digests.family = lappend_oid(digests.family, child.relid);
         add_descendants(child, snapshot, digests);
     }
     systable_endscan(scan);
     table_close(catalog, AccessShareLock);
 }
 
+// Whether one of a family has a parent that is not of it.
+bool below_others(const List *family, Snapshot snapshot) {
+    bool found = false;
+    ::Relation catalog = table_open(InheritsRelationId, AccessShareLock);
+    for (int i = 0; i < list_length(family) && !found; ++i) {
+        ScanKeyData key;
+        ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+                    ObjectIdGetDatum(list_nth_oid(family, i)));
+        SysScanDesc scan = systable_beginscan(catalog, InheritsRelidSeqnoIndexId, true, snapshot, 1, &key);
+        HeapTuple tuple;
+        while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+            found = found || !list_member_oid(family, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+        systable_endscan(scan);
+    }
+    table_close(catalog, AccessShareLock);
+    return found;
+}
+
 Digests digests_of(const ClassRow &table, Snapshot snapshot) {
     Digests out;
+    out.family = list_make1_oid(table.relid);
     out.note(table.kind == RELKIND_PARTITIONED_TABLE
                  ? add_triggers(table.relid, expected_of_partitioned, snapshot, out.triggers)
                  : add_triggers(table.relid, expected_of_table, snapshot, out.triggers));
     add_descendants(table, snapshot, out);
+    if (table.kind != RELKIND_PARTITIONED_TABLE && below_others(out.family, snapshot))
+        for (int i = 0; i < list_length(out.family); ++i)
+            out.note(add_triggers(list_nth_oid(out.family, i), expected_below_others, snapshot, out.triggers));
     return out;
 }
 

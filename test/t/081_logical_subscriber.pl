@@ -22,10 +22,14 @@ sub sub_ { return $subscriber->safe_psql('district', $_[0]) }
 # Waits until the subscriber has everything.
 sub caught_up { $publisher->wait_for_catchup('all_tables'); return }
 
-# The changes of base tables that the subscriber has noted, table by table; and forgets them.
+# The changes of base tables that the subscriber has noted since the last look, table by table.
+my $seen;
+sub look { $seen = sub_('SELECT pg_current_snapshot()'); return }
+
 sub noted {
-    return sub_(q{WITH gone AS (DELETE FROM wc_change RETURNING *)
-        SELECT table_name, keys IS NULL AS whole, count(*) FROM gone GROUP BY 1, 2 ORDER BY 1, 2});
+    my $new = sub_(qq{SELECT table_name, keys IS NULL AS whole, count(*) FROM wc_change WHERE NOT pg_visible_in_snapshot(xid, '$seen') GROUP BY 1, 2 ORDER BY 1, 2});
+    look();
+    return $new;
 }
 
 # The extension's own tables, without those that a refresh writes, and without the log of changes.
@@ -53,6 +57,7 @@ sub same_views {
         is($node->safe_psql('district', 'SELECT DISTINCT status FROM wc_refresh_all()'), 'refreshed', "$name: the views of " . $node->name . ' are refreshed');
     }
     is(view_contents($subscriber), view_contents($publisher), "$name: the views of both have the same contents");
+    is(sub_('SELECT sum(missing), sum(extra), sum(pending) FROM wc_verify()'), '0|0|0', "$name: which are right");
     return;
 }
 
@@ -72,10 +77,9 @@ is(sub_(q{SELECT count(*) FROM wc_change WHERE table_name LIKE 'wc%' OR table_na
     'only base tables are');
 same_lines(own_tables($subscriber), $before, 'the initial copy leaves our own tables alone');
 same_views('the initial copy');
-sub_('DELETE FROM wc_change');
+look();
 
 # ---- What is applied.
-my $settled = own_tables($subscriber);
 pub(q{UPDATE students SET "lastName" = upper("lastName") WHERE id IN (SELECT id FROM students ORDER BY id LIMIT 3)});
 caught_up();
 is(noted(), 'students|f|3', 'an applied UPDATE is noted');
@@ -93,7 +97,14 @@ pub(q{BEGIN; UPDATE students SET grade = '5' WHERE grade <> '5'; ROLLBACK});
 caught_up();
 is(noted(), '', 'what is rolled back is not');
 same_views('apply');
-sub_('DELETE FROM wc_change');
+pub(q{UPDATE students SET "firstName" = 'Ann' WHERE id IN (SELECT id FROM students ORDER BY id DESC LIMIT 3);
+      DELETE FROM allergies WHERE allergen = 'Peanut' AND "studentId" IN (SELECT id FROM students ORDER BY id LIMIT 3)});
+caught_up();
+sub_('DELETE FROM wc_refresh_log');
+same_views('apply, by keys');
+is(sub_('SELECT DISTINCT mode FROM wc_refresh_log'), 'incremental', 'the subscriber refreshes by the keys that were applied');
+is(sub_(q{SELECT keys_refreshed FROM wc_refresh_log WHERE view_name = 'mv_compliance_status'}), '3', 'and by no others');
+look();
 
 pub('TRUNCATE allergies, vaccinations');
 caught_up();
@@ -106,7 +117,7 @@ same_views('TRUNCATE');
 my ($registry) = grep { 1 } sub_('SELECT md5(string_agg(r::text, E\'\n\' ORDER BY name)) FROM wc_registry AS r');
 my $log = sub_('SELECT count(*), max(id) FROM wc_refresh_log');
 my $state = sub_('SELECT md5(string_agg(s::text, E\'\n\' ORDER BY view_name)) FROM wc_view_state AS s');
-sub_('DELETE FROM wc_change');
+my $changes = sub_('SELECT count(*) FROM wc_change');
 pub(q{SELECT wc_configure('grades', 'K,1,2,3,4,5,6,7,8,9,10,11,12,13');
       SELECT wc_map_column('users', 'lastName', '"lastName" || '', RN''');
       SELECT wc_set_schedule('mv_allergy_summary', 'daily', '04:30');
@@ -121,7 +132,7 @@ is(sub_('SELECT md5(string_agg(s::text, E\'\n\' ORDER BY view_name)) FROM wc_vie
 is(sub_('SELECT md5(string_agg(r::text, E\'\n\' ORDER BY name)) FROM wc_registry AS r'), $registry, 'nor its registry');
 is(sub_('SELECT count(*) FROM wc_site_mapping'), '0', 'nor its mapping');
 is(sub_(q{SELECT value FROM wc_configuration WHERE name = 'grades'}), 'K,1,2,3,4,5,6,7,8,9,10,11,12', 'nor its settings');
-is(sub_('SELECT count(*) FROM wc_change'), '0', 'nor its changes');
+is(sub_('SELECT count(*) FROM wc_change'), $changes, 'nor its changes');
 is(sub_(q{SELECT count(*) FROM wc_objects() WHERE status <> 'installed'}), '0', 'every object of the subscriber is as it was');
 pub(q{SELECT wc_configure('grades', NULL); SELECT wc_enable('mv_appointment_statistics'); SELECT wc_install()});
 
@@ -132,6 +143,13 @@ sub_('UPDATE students SET "firstName" = upper("firstName")');
 caught_up();
 is(sub_(q{SELECT count(DISTINCT keys) FROM wc_change WHERE table_name = 'students'}), '40', 'changes of its own and applied ones stand beside each other');
 is(sub_(q{SELECT count(*) FROM pg_stat_subscription_stats WHERE apply_error_count + sync_error_count > 0}), '0', 'no error has stopped the apply');
+
+# A TRUNCATE of the publisher's log is applied here too, and takes what the subscriber had noted: it is seen by the log's file.
+sub_('SELECT wc_refresh_all(); DELETE FROM wc_refresh_log');
+pub('UPDATE students SET "firstName" = \'Bob\'; TRUNCATE wc_change');
+caught_up();
+same_views('the publisher empties its log');
+is(sub_(q{SELECT count(*) FROM wc_refresh_log WHERE mode = 'incremental'}), '0', 'the subscriber has computed its views as a whole');
 
 # ---- A subscriber whose guards have been switched off and on again has them mended by wc_install().
 sub_('ALTER TABLE wc_site_setting DISABLE TRIGGER ALL; ALTER TABLE wc_site_setting ENABLE TRIGGER ALL');
