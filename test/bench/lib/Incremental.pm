@@ -160,13 +160,13 @@ my %touch = (
     (map { $_ => q{UPDATE students AS s SET "firstName" = 'Student ' || %run% WHERE id IN (SELECT "studentId" FROM %view% ORDER BY md5("studentId"::text || %run%) LIMIT %n%)} }
         qw(mv_student_health_summary mv_compliance_status mv_allergy_summary)),
     mv_medication_schedule => q{UPDATE student_medications SET dosage = %run% || ' mL' WHERE id IN (SELECT "studentMedicationId" FROM %view% ORDER BY md5("studentMedicationId"::text || %run%) LIMIT %n%)},
-    mv_appointment_statistics => q{UPDATE appointments AS a SET duration = 10 + %run% FROM (SELECT DISTINCT ON (b."nurseId", v.date) b.id
+    mv_appointment_statistics => q{UPDATE appointments AS a SET duration = 15 + %run% FROM (SELECT DISTINCT ON (b."nurseId", v.date) b.id
         FROM (SELECT "nurseId", date FROM %view% ORDER BY md5("nurseId"::text || date || %run%) LIMIT %n%) AS v
         JOIN appointments AS b ON b."nurseId" = v."nurseId" AND (b."scheduledAt" AT TIME ZONE 'America/New_York')::date = v.date AND b."deletedAt" IS NULL) AS one WHERE a.id = one.id});
 
 sub crossover {
     my ($database, $runs) = @_;
-    my @shares = split /,/, $ENV{CROSSOVER_SHARES} || '0.001,0.003,0.01,0.03,0.1,0.2,0.3,0.5';
+    my @shares = split /,/, $ENV{CROSSOVER_SHARES} || '0.001,0.01,0.03,0.1,0.2,0.3,0.5,1';
     text(<<'MARKDOWN');
 ## Where refreshing the whole view is the quicker way
 
@@ -209,11 +209,13 @@ MARKDOWN
     }
     text("Concurrent against incremental, by the share of keys changed:\n\n");
     table([ 'view', 'rows', (map { sprintf '%g %%', 100 * $_ } @shares), 'crossing' ], @rows);
+    # Each view was refreshed by itself, so the others have changes of its tables still to come.
+    psql($database, '-c', 'SELECT wc_refresh_all()');
     check($database);
     my ($set) = slurp(tree() . '/src/core/refresh_plan.cpp') =~ /share_percent\s*=\s*(\d+)/ or die "no share_percent in src/core/refresh_plan.cpp\n";
     my ($least) = sort { $a <=> $b } @crossings;
-    text(sprintf "The least crossing is at %s; `auto` changes at %d %% of a view's rows (share_percent in src/core/refresh_plan.cpp).\n\n",
-        defined $least ? sprintf('%.0f %%', 100 * $least) : 'more than was measured', $set);
+    text((defined $least ? sprintf('The least crossing is at %.0f %%', 100 * $least) : 'No view was refreshed more quickly as a whole')
+          . "; `auto` changes at $set % of a view's rows (share_percent in src/core/refresh_plan.cpp).\n\n");
     return;
 }
 

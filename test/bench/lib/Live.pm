@@ -87,7 +87,7 @@ SQL
     my ($count, $p50, $p99, $most) = @{ (rows($database, <<'SQL'))[0] };
 SELECT count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY ms), percentile_disc(0.99) WITHIN GROUP (ORDER BY ms), max(ms) FROM bench_latency
 SQL
-    wait_for($database, 'SELECT sum(pending_changes) FROM wc_view_stats()', '0', 60);
+    wait_for($database, 'SELECT behind_since IS NULL FROM wc_live_status()', 't', 60);
     psql('postgres', '-c', "ALTER DATABASE $database RESET whitecross.live_refresh");
     wait_for($database, 'SELECT state FROM wc_live_status()', 'off', 60);
     my $wrong = value($database, q{SELECT string_agg(view_name, ', ') FROM wc_verify() WHERE missing > 0 OR extra > 0});
