@@ -155,7 +155,7 @@ bool available() {
 }
 
 void wake(Oid database, TimestampTz at, bool doubt) noexcept {
-    if (memory == nullptr)
+    if (memory == nullptr || !OidIsValid(database))
         return;
     Slot *slot = find(database);
     if (slot == nullptr)

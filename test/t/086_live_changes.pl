@@ -127,7 +127,21 @@ is(sql(qq{SELECT (now() AT TIME ZONE '$zone')::date - '$today'}), '1', 'which it
 is(sql(q{SELECT last_mode FROM wc_view_state WHERE view_name = 'mv_compliance_status'}), 'incremental', 'by the keys of those that do');
 eventually($quiet, 'quiet again');
 
-#V is(sql('SELECT coalesce(sum(missing + extra + pending), -1) FROM wc_verify()'), '0', 'the views are what their definitions say');
+is(sql('SELECT coalesce(sum(missing + extra + pending), -1) FROM wc_verify()'), '0', 'the views are what their definitions say');
+
+# --- Many writers at once
+
+my $script = PostgreSQL::Test::Utils::tempdir . '/writes.sql';
+append_to_file($script, <<'SQL');
+\set n random(0, 99)
+UPDATE students SET "firstName" = 'Name ' || :n WHERE id = (SELECT id FROM students ORDER BY id LIMIT 1 OFFSET :n);
+UPDATE student_medications SET "dosage" = :n || ' mg' WHERE id = (SELECT id FROM student_medications ORDER BY id LIMIT 1 OFFSET :n % 10);
+SQL
+$node->command_ok([ 'pgbench', '--no-vacuum', '--client=8', '--transactions=100', "--file=$script", 'school' ], 'eight sessions write as fast as they can');
+eventually($quiet, 'and the worker keeps up, or catches up');
+is(sql('SELECT sum(missing + extra + pending) FROM wc_verify()'), '0', 'all of it is in the views');
+is(sql(q{SELECT count(*) FROM wc_refresh_log WHERE origin = 'live' AND status = 'failed' AND view_name <> 'mv_allergy_summary'}), '0',
+    'and no refresh has failed but those that were to');
 
 # --- A standby has no worker, until it is promoted
 
