@@ -135,7 +135,7 @@ my $script = PostgreSQL::Test::Utils::tempdir . '/writes.sql';
 append_to_file($script, <<'SQL');
 \set n random(0, 99)
 UPDATE students SET "firstName" = 'Name ' || :n WHERE id = (SELECT id FROM students ORDER BY id LIMIT 1 OFFSET :n);
-UPDATE student_medications SET "dosage" = :n || ' mg' WHERE id = (SELECT id FROM student_medications ORDER BY id LIMIT 1 OFFSET :n % 10);
+UPDATE student_medications SET "dosage" = (:n + 1) || ' mg' WHERE id = (SELECT id FROM student_medications ORDER BY id LIMIT 1 OFFSET :n % 10);
 SQL
 $node->command_ok([ 'pgbench', '--no-vacuum', '--client=8', '--transactions=100', "--file=$script", 'school' ], 'eight sessions write as fast as they can');
 eventually($quiet, 'and the worker keeps up, or catches up');
