@@ -56,7 +56,8 @@ CREATE TABLE @extschema@.wc_view_state (
     trust jsonb,
     plan jsonb,
     last_keys bigint,
-    last_reason text
+    last_reason text,
+    last_origin text
 );
 COMMENT ON TABLE @extschema@.wc_view_state IS 'The last successful refresh of each view.';
 COMMENT ON COLUMN @extschema@.wc_view_state.last_refresh IS
@@ -76,5 +77,6 @@ COMMENT ON COLUMN @extschema@.wc_view_state.plan IS
     'The statements of the view''s incremental refresh, or the problem that there can''t be any.';
 COMMENT ON COLUMN @extschema@.wc_view_state.last_keys IS 'keys_refreshed of that refresh.';
 COMMENT ON COLUMN @extschema@.wc_view_state.last_reason IS 'Why it was refreshed in that mode.';
+COMMENT ON COLUMN @extschema@.wc_view_state.last_origin IS 'manual, schedule, install or live.';
 
 GRANT SELECT ON @extschema@.wc_refresh_log, @extschema@.wc_view_state TO PUBLIC;

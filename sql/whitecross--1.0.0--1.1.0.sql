@@ -587,7 +587,8 @@ ALTER TABLE @extschema@.wc_view_state
     ADD COLUMN trust jsonb,
     ADD COLUMN plan jsonb,
     ADD COLUMN last_keys bigint,
-    ADD COLUMN last_reason text;
+    ADD COLUMN last_reason text,
+    ADD COLUMN last_origin text;
 COMMENT ON COLUMN @extschema@.wc_view_state.clock IS
     'What the definition took for the present time in that refresh: whitecross.now, or last_refresh.';
 COMMENT ON COLUMN @extschema@.wc_view_state.consumed IS
@@ -598,6 +599,7 @@ COMMENT ON COLUMN @extschema@.wc_view_state.plan IS
     'The statements of the view''s incremental refresh, or the problem that there can''t be any.';
 COMMENT ON COLUMN @extschema@.wc_view_state.last_keys IS 'keys_refreshed of that refresh.';
 COMMENT ON COLUMN @extschema@.wc_view_state.last_reason IS 'Why it was refreshed in that mode.';
+COMMENT ON COLUMN @extschema@.wc_view_state.last_origin IS 'manual, schedule, install or live.';
 
 COMMENT ON TYPE @extschema@.wc_refresh_result IS
     'What became of one view: mode full, concurrent or incremental; status refreshed, failed or skipped; duration in milliseconds; of a failure its SQLSTATE, and the condition''s name with names of objects.';
@@ -611,6 +613,72 @@ AS 'MODULE_PATHNAME', 'wc_verify';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_verify(text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.wc_verify(text) IS
     'Compares one materialized view, or each, with its definition at the clock of its last refresh: rows that it lacks, rows that it has too many, and changes that it has not taken up yet. Counts only; computes the whole view.';
+
+-- Statistics and health: what is pending.
+
+ALTER TYPE @extschema@.wc_view_statistics ADD ATTRIBUTE pending_changes bigint, ADD ATTRIBUTE oldest_pending timestamptz;
+CREATE FUNCTION @extschema@.wc_pending_changes()
+RETURNS TABLE (view_name text, pending_changes bigint, oldest_pending timestamptz)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY DEFINER ROWS 5
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $pending$
+WITH views AS MATERIALIZED (
+    SELECT s.view_name, s.consumed, string_to_array(s.plan ->> 'tables', ',') AS tables
+      FROM @extschema@.wc_view_state AS s WHERE s.consumed IS NOT NULL
+)
+SELECT v.view_name, c.changes, c.oldest
+  FROM views AS v
+ CROSS JOIN LATERAL (SELECT count(*) AS changes, min(c.noted_at) AS oldest
+                       FROM @extschema@.wc_change AS c
+                      WHERE c.xid >= pg_snapshot_xmin(v.consumed) AND NOT pg_visible_in_snapshot(c.xid, v.consumed)
+                        AND c.table_name = ANY (v.tables)) AS c
+$pending$;
+COMMENT ON FUNCTION @extschema@.wc_pending_changes() IS
+'Internal: how many changes each view has yet to take up, and when the oldest was noted; no row for a view whose next refresh is of the whole view.';
+
+CREATE OR REPLACE FUNCTION @extschema@.wc_view_stats(view_name text DEFAULT NULL)
+RETURNS SETOF @extschema@.wc_view_statistics
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 5
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $view_stats$
+SELECT d.name,
+       pg_total_relation_size(c.oid),
+       CASE WHEN c.oid IS NULL OR NOT c.relispopulated THEN NULL
+            WHEN k.known THEN s.row_count
+            WHEN pg_is_in_recovery() THEN nullif(greatest(c.reltuples, -1), -1)::bigint
+            ELSE pg_stat_get_live_tuples(c.oid) END,
+       c.relispopulated,
+       CASE WHEN k.known THEN s.last_refresh END,
+       CASE WHEN k.known THEN now() - s.last_refresh END,
+       CASE WHEN k.known THEN s.last_duration_ms END,
+       coalesce(s.refreshes, 0) + l.refreshes,
+       coalesce(s.failures, 0) + l.failures,
+       CASE WHEN c.oid IS NULL OR NOT c.relispopulated THEN NULL
+            WHEN k.known AND s.last_origin IS NOT NULL THEN s.last_origin
+            WHEN k.known THEN (SELECT g.origin FROM @extschema@.wc_refresh_log AS g
+                                WHERE g.view_name = d.name AND g.status = 'refreshed'
+                                ORDER BY g.started_at DESC, g.id DESC LIMIT 1)
+            ELSE 'by hand' END,
+       CASE WHEN k.known THEN p.pending_changes END,
+       CASE WHEN k.known THEN p.oldest_pending END
+  FROM @extschema@.wc_view_definition AS d
+ CROSS JOIN (SELECT value AS base_schema FROM @extschema@.wc_configuration WHERE name = 'base_schema') AS b
+  LEFT JOIN pg_namespace AS n ON n.nspname = b.base_schema
+  LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = d.name AND c.relkind = 'm'
+  LEFT JOIN @extschema@.wc_view_state AS s ON s.view_name = d.name
+  LEFT JOIN @extschema@.wc_pending_changes() AS p ON p.view_name = d.name
+ CROSS JOIN LATERAL (SELECT coalesce(c.relispopulated AND c.relfilenode = s.relfilenode, false) AS known) AS k
+ CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE g.status = 'refreshed') AS refreshes,
+                            count(*) FILTER (WHERE g.status = 'failed') AS failures
+                       FROM @extschema@.wc_refresh_log AS g
+                      WHERE g.view_name = d.name AND NOT g.counted) AS l
+ WHERE $1 IS NULL OR d.name = @extschema@.wc_view_name($1)
+ ORDER BY d.name
+$view_stats$;
+COMMENT ON FUNCTION @extschema@.wc_view_stats(text) IS
+'Size in bytes (with indexes and TOAST), rows, age and last refresh of one materialized view, or all; refreshed_by: manual, schedule, install, live or by hand (REFRESH without wc_refresh); changes that it has yet to take up.';
 
 -- Live mode: a background worker keeps the views true as changes are committed.
 
@@ -706,6 +774,15 @@ WITH site AS MATERIALIZED (
       LEFT JOIN LATERAL (SELECT max(g.started_at) AS first_scheduled
                            FROM @extschema@.wc_refresh_log AS g
                           WHERE g.view_name = v.name AND g.origin = 'schedule') AS f ON true
+), changes AS MATERIALIZED (
+    -- What each view has yet to take up; as long as nothing refreshes it, that is kept for it.
+    SELECT v.name, p.pending_changes, now() - p.oldest_pending AS lag, t.last_reason, t.plan ->> 'problem' AS problem,
+           coalesce(2 * v.every, interval '1 day') AS patience,
+           coalesce(nullif(current_setting('whitecross.change_log_limit', true), ''), '1000000')::bigint AS most
+      FROM views AS v
+      JOIN @extschema@.wc_view_state AS t ON t.view_name = v.name
+      LEFT JOIN @extschema@.wc_pending_changes() AS p ON p.view_name = v.name
+     WHERE v.oid IS NOT NULL AND v.relispopulated
 ), findings (check_name, status, detail, hint) AS (
     SELECT 'base tables', 'warning', format('there is no table students in schema %I', site.base_schema),
            'SELECT * FROM @extschema@.wc_configure(''base_schema'', ''...''); or SELECT * FROM @extschema@.wc_create_base_tables(); and then SELECT * FROM @extschema@.wc_install();'
@@ -857,6 +934,17 @@ WITH site AS MATERIALIZED (
            'SELECT * FROM cron.job_run_details ORDER BY runid DESC LIMIT 20; SELECT * FROM @extschema@.wc_refresh_log ORDER BY started_at DESC LIMIT 20;'
       FROM jobs AS j WHERE j.last_status = 'failed'
     UNION ALL
+    SELECT 'change log', 'warning',
+           format('%s changes are pending for %s, the oldest for %s', c.pending_changes, c.name, date_trunc('second', c.lag)),
+           format('SELECT * FROM @extschema@.wc_refresh(%L);', c.name)
+      FROM changes AS c WHERE c.pending_changes > c.most / 2 OR c.lag > c.patience
+    UNION ALL
+    SELECT 'incremental refresh', 'warning', format('%s is refreshed as a whole each time: %s', c.name, coalesce(nullif(c.problem, ''), c.last_reason)),
+           'SELECT * FROM @extschema@.wc_install();'
+      FROM changes AS c
+     WHERE nullif(c.problem, '') IS NOT NULL OR c.last_reason LIKE 'there is no capture trigger on table %'
+        OR c.last_reason LIKE 'a capture trigger is switched off on table %'
+    UNION ALL
     SELECT 'library', 'warning', 'whitecross is not loaded at server start: what needs shared memory is not available',
            'In postgresql.conf add whitecross to shared_preload_libraries, and restart.'
      WHERE NOT @extschema@.wc_preloaded()
@@ -900,8 +988,11 @@ WITH site AS MATERIALIZED (
                           WHEN s.here THEN 'each schedule has its job'
                           WHEN s.usable THEN format('scheduled refreshes come in; their jobs are in database %I', s.database) END FROM scheduler AS s
     UNION ALL SELECT 17, 'last scheduled run', 'no job''s last run failed'
-    UNION ALL SELECT 18, 'library', 'whitecross is loaded at server start'
-    UNION ALL SELECT 19, 'live mode',
+    UNION ALL SELECT 18, 'change log', format('no view lags far behind; %s changes are pending for the furthest', coalesce(max(c.pending_changes), 0))
+                FROM changes AS c
+    UNION ALL SELECT 19, 'incremental refresh', 'each view''s changes are captured'
+    UNION ALL SELECT 20, 'library', 'whitecross is loaded at server start'
+    UNION ALL SELECT 21, 'live mode',
                      CASE WHEN NOT l.switched_on THEN 'live mode is off' WHEN l.state = 'standby' THEN 'live mode waits for promotion'
                           ELSE 'live mode keeps the views true' END FROM @extschema@.wc_live_status() AS l
 )

@@ -100,6 +100,15 @@ WITH site AS MATERIALIZED (
       LEFT JOIN LATERAL (SELECT max(g.started_at) AS first_scheduled
                            FROM @extschema@.wc_refresh_log AS g
                           WHERE g.view_name = v.name AND g.origin = 'schedule') AS f ON true
+), changes AS MATERIALIZED (
+    -- What each view has yet to take up; as long as nothing refreshes it, that is kept for it.
+    SELECT v.name, p.pending_changes, now() - p.oldest_pending AS lag, t.last_reason, t.plan ->> 'problem' AS problem,
+           coalesce(2 * v.every, interval '1 day') AS patience,
+           coalesce(nullif(current_setting('whitecross.change_log_limit', true), ''), '1000000')::bigint AS most
+      FROM views AS v
+      JOIN @extschema@.wc_view_state AS t ON t.view_name = v.name
+      LEFT JOIN @extschema@.wc_pending_changes() AS p ON p.view_name = v.name
+     WHERE v.oid IS NOT NULL AND v.relispopulated
 ), findings (check_name, status, detail, hint) AS (
     SELECT 'base tables', 'warning', format('there is no table students in schema %I', site.base_schema),
            'SELECT * FROM @extschema@.wc_configure(''base_schema'', ''...''); or SELECT * FROM @extschema@.wc_create_base_tables(); and then SELECT * FROM @extschema@.wc_install();'
@@ -251,6 +260,17 @@ WITH site AS MATERIALIZED (
            'SELECT * FROM cron.job_run_details ORDER BY runid DESC LIMIT 20; SELECT * FROM @extschema@.wc_refresh_log ORDER BY started_at DESC LIMIT 20;'
       FROM jobs AS j WHERE j.last_status = 'failed'
     UNION ALL
+    SELECT 'change log', 'warning',
+           format('%s changes are pending for %s, the oldest for %s', c.pending_changes, c.name, date_trunc('second', c.lag)),
+           format('SELECT * FROM @extschema@.wc_refresh(%L);', c.name)
+      FROM changes AS c WHERE c.pending_changes > c.most / 2 OR c.lag > c.patience
+    UNION ALL
+    SELECT 'incremental refresh', 'warning', format('%s is refreshed as a whole each time: %s', c.name, coalesce(nullif(c.problem, ''), c.last_reason)),
+           'SELECT * FROM @extschema@.wc_install();'
+      FROM changes AS c
+     WHERE nullif(c.problem, '') IS NOT NULL OR c.last_reason LIKE 'there is no capture trigger on table %'
+        OR c.last_reason LIKE 'a capture trigger is switched off on table %'
+    UNION ALL
     SELECT 'library', 'warning', 'whitecross is not loaded at server start: what needs shared memory is not available',
            'In postgresql.conf add whitecross to shared_preload_libraries, and restart.'
      WHERE NOT @extschema@.wc_preloaded()
@@ -294,8 +314,11 @@ WITH site AS MATERIALIZED (
                           WHEN s.here THEN 'each schedule has its job'
                           WHEN s.usable THEN format('scheduled refreshes come in; their jobs are in database %I', s.database) END FROM scheduler AS s
     UNION ALL SELECT 17, 'last scheduled run', 'no job''s last run failed'
-    UNION ALL SELECT 18, 'library', 'whitecross is loaded at server start'
-    UNION ALL SELECT 19, 'live mode',
+    UNION ALL SELECT 18, 'change log', format('no view lags far behind; %s changes are pending for the furthest', coalesce(max(c.pending_changes), 0))
+                FROM changes AS c
+    UNION ALL SELECT 19, 'incremental refresh', 'each view''s changes are captured'
+    UNION ALL SELECT 20, 'library', 'whitecross is loaded at server start'
+    UNION ALL SELECT 21, 'live mode',
                      CASE WHEN NOT l.switched_on THEN 'live mode is off' WHEN l.state = 'standby' THEN 'live mode waits for promotion'
                           ELSE 'live mode keeps the views true' END FROM @extschema@.wc_live_status() AS l
 )

@@ -26,6 +26,7 @@ struct Facts {
     bool there = false;
     bool populated = false;
     Oid owner = InvalidOid;
+    Oid filenode = InvalidOid;
     NameData schema = {};
     NameData name = {};
 };
@@ -42,6 +43,7 @@ Facts facts(Oid relid) {
             out.there = true;
             out.populated = row->relispopulated;
             out.owner = row->relowner;
+            out.filenode = row->relfilenode;
             out.name = row->relname;
             namestrcpy(&out.schema, schema);
         }
@@ -152,11 +154,6 @@ void require_unique_index(Oid relid, Outcome &outcome) {
         return;
     outcome.message = "it has no unique index to refresh it concurrently by: run wc_install()";
     throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "materialized view has no usable unique index");
-}
-
-std::string filenode(pg::Spi &spi, Oid relid) {
-    return spi.value("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid)", {std::to_string(relid)})
-        .value_or("0");
 }
 
 // Why a view is computed as a whole; with mend, the tables whose triggers are to be restored before that.
@@ -318,9 +315,7 @@ Traces perform(const Job &job, Outcome &outcome) {
         }
         pg::call([=] { UnlockRelationOid(relid, lock_of(mode)); });
     }
-    const pg::ActiveSnapshot snapshot;
-    pg::Spi spi;
-    traces.filenode = filenode(spi, relid);
+    traces.filenode = facts(relid).filenode;
     outcome.status = Outcome::Status::Refreshed;
     return traces;
 }

@@ -23,7 +23,7 @@ struct Job {
 // What a refresh leaves besides its outcome, for the next one to begin with.
 struct Traces {
     TimestampTz snapshot_at = 0;   // what was committed before stands in the view
-    std::string filenode;          // of the view, afterwards
+    Oid filenode = InvalidOid;     // of the view, afterwards
     std::string clock;             // {now} of the refresh
     std::string consumed;          // pg_snapshot: what it has seen
     std::optional<Marks> marks;    // of what the change log rests on; empty: as recorded already

@@ -62,28 +62,67 @@ Marks parse_marks(const std::string &text) {
     return marks;
 }
 
-// What a database at 1.0.0 has no columns for.
-void record_traces(pg::Spi &spi, const std::string &schema, const Job &job, const Outcome &outcome,
-                   const Traces &traces) {
+// An INSERT of texts, each cast to the type of its column.
+class Insert {
+  public:
+    void add(const char *column, const char *type, pg::Text value) {
+        columns += (columns.empty() ? "" : ", ") + std::string(column);
+        values += (values.empty() ? "$" : ", $") + std::to_string(first_ + parameters.size()) + "::" + type;
+        parameters.push_back(std::move(value));
+    }
+    // first: the number of its first parameter
+    explicit Insert(size_t first) : first_(first) {}
+
+    std::string columns;
+    std::string values;
+    std::vector<pg::Text> parameters;
+
+  private:
+    size_t first_;
+};
+
+// A row of the log. counted: the statement that writes it counts it too.
+Insert log_row(const Job &job, const Outcome &outcome, TimestampTz started, bool logged, bool counted) {
+    Insert row(1);
+    row.add("view_name", "text", job.view);
+    row.add("mode", "text", outcome.mode ? pg::Text(core::name(*outcome.mode)) : pg::Text());
+    row.add("status", "text", name(outcome.status));
+    row.add("origin", "text", name(job.origin));
+    row.add("in_worker", "bool", job.in_worker ? "true" : "false");
+    row.add("rows_written", "int8", number(outcome.rows_written));
+    row.add("row_count", "int8", number(outcome.row_count));
+    row.add("started_at", "timestamptz", timestamp_text(started));
+    row.add("finished_at", "timestamptz", timestamp_text(GetCurrentTimestamp()));
+    row.add("duration_ms", "float8", std::to_string(outcome.duration_ms));
+    row.add("sqlstate", "text", outcome.sqlstate != 0 ? pg::Text(pg::sqlstate_text(outcome.sqlstate)) : pg::Text());
+    row.add("message", "text", nonempty(outcome.message));
+    row.add("counted", "bool", counted ? "true" : "false");
+    if (logged) { // a database at 1.0.0 has no columns for it
+        row.add("keys_refreshed", "int8", number(outcome.keys));
+        row.add("reason", "text", nonempty(outcome.reason));
+    }
+    return row;
+}
+
+// The state that a successful refresh leaves.
+Insert state_row(size_t first, const Job &job, const Outcome &outcome, bool logged, const Traces &traces) {
+    Insert row(first);
+    row.add("view_name", "text", job.view);
+    row.add("last_refresh", "timestamptz", timestamp_text(traces.snapshot_at));
+    row.add("last_duration_ms", "float8", std::to_string(outcome.duration_ms));
+    row.add("last_mode", "text", std::string(core::name(*outcome.mode)));
+    row.add("last_rows_written", "int8", number(outcome.rows_written));
+    row.add("row_count", "int8", number(outcome.row_count));
+    row.add("relfilenode", "oid", std::to_string(traces.filenode));
+    if (!logged)
+        return row;
     const bool usable = !traces.plan || traces.plan->problem.empty();
-    spi.query("UPDATE " + schema +
-                  ".wc_view_state SET clock = $2::timestamptz, consumed = $3::pg_snapshot, last_keys = $4::int8, "
-                  "last_reason = $5 WHERE view_name = $1",
-              {job.view, traces.clock, usable ? pg::Text(traces.consumed) : pg::Text(), number(outcome.keys),
-               nonempty(outcome.reason)});
-    if (traces.marks)
-        spi.query("UPDATE " + schema +
-                      ".wc_view_state SET trust = pg_catalog.jsonb_object(pg_catalog.string_to_array($2, E'\\n')) "
-                      "WHERE view_name = $1",
-                  {job.view, marks_text(traces.marks)});
-    if (traces.plan)
-        spi.query("UPDATE " + schema +
-                      ".wc_view_state SET plan = pg_catalog.jsonb_build_object('problem', $2, 'tables', $3, "
-                      "'whole_tables', $4, 'key_columns', $5::int4, 'keys', $6, 'difference', $7, 'next_moment', $8) "
-                      "WHERE view_name = $1",
-                  {job.view, traces.plan->problem, traces.plan->tables, traces.plan->whole_tables,
-                   std::to_string(traces.plan->key_columns), traces.plan->keys, traces.plan->difference,
-                   traces.plan->next_moment});
+    row.add("clock", "timestamptz", traces.clock);
+    row.add("consumed", "pg_snapshot", usable ? pg::Text(traces.consumed) : pg::Text());
+    row.add("last_keys", "int8", number(outcome.keys));
+    row.add("last_reason", "text", nonempty(outcome.reason));
+    row.add("last_origin", "text", name(job.origin));
+    return row;
 }
 
 // Live mode would fill the log with what is its everyday: that stands in the view's state only.
@@ -91,6 +130,102 @@ bool passes_unlogged(const Job &job, const Outcome &outcome) {
     return job.origin == Origin::Live &&
            (outcome.status == Outcome::Status::Skipped ||
             (outcome.status == Outcome::Status::Refreshed && outcome.mode == core::Mode::Incremental));
+}
+
+// Everything a successful refresh leaves, in one statement: its row of the log, the state, and the counters with what
+// is not counted yet.
+void record_success(pg::Spi &spi, const std::string &schema, const Job &job, const Outcome &outcome,
+                    TimestampTz started, const Traces &traces, bool logged) {
+    std::string with;
+    std::vector<pg::Text> parameters;
+    if (!passes_unlogged(job, outcome)) {
+        const Insert log = log_row(job, outcome, started, logged, true);
+        with =
+            "logged AS (INSERT INTO " + schema + ".wc_refresh_log (" + log.columns + ") VALUES (" + log.values + ")), ";
+        parameters = log.parameters;
+    }
+    const Insert state = state_row(parameters.size() + 1, job, outcome, logged, traces);
+    std::string set;
+    for (size_t at = 0; at < state.columns.size();) {
+        const size_t end = std::min(state.columns.find(", ", at), state.columns.size());
+        const std::string column = state.columns.substr(at, end - at);
+        set += column + " = excluded." + column + ", ";
+        at = end + 2;
+    }
+    const std::string view = "$" + std::to_string(parameters.size() + 1);
+    parameters.insert(parameters.end(), state.parameters.begin(), state.parameters.end());
+    const auto parameter = [&](pg::Text value) {
+        parameters.push_back(std::move(value));
+        return "$" + std::to_string(parameters.size());
+    };
+    std::string columns;
+    std::string values;
+    if (traces.marks) {
+        columns += ", trust";
+        values += ", pg_catalog.jsonb_object(pg_catalog.string_to_array(" + parameter(marks_text(traces.marks)) +
+                  ", E'\\n'))";
+        set += "trust = excluded.trust, ";
+    }
+    if (traces.plan) {
+        const Plan &plan = *traces.plan;
+        columns += ", plan";
+        values += ", pg_catalog.jsonb_build_object('problem', " + parameter(plan.problem) + ", 'tables', " +
+                  parameter(plan.tables) + ", 'whole_tables', " + parameter(plan.whole_tables) + ", 'key_columns', " +
+                  parameter(std::to_string(plan.key_columns)) + "::int4, 'keys', " + parameter(plan.keys) +
+                  ", 'difference', " + parameter(plan.difference) + ", 'next_moment', " + parameter(plan.next_moment) +
+                  ")";
+        set += "plan = excluded.plan, ";
+    }
+    spi.query("WITH " + with + "counted AS (UPDATE " + schema +
+                  ".wc_refresh_log SET counted = true WHERE view_name = " + view +
+                  " AND NOT counted RETURNING status) INSERT INTO " + schema + ".wc_view_state AS s (" + state.columns +
+                  columns + ", refreshes, failures) VALUES (" + state.values + values +
+                  ", 1 + (SELECT count(*) FROM counted WHERE status = 'refreshed'),"
+                  " (SELECT count(*) FROM counted WHERE status = 'failed'))"
+                  " ON CONFLICT (view_name) DO UPDATE SET " +
+                  set + "refreshes = s.refreshes + excluded.refreshes, failures = s.failures + excluded.failures",
+              parameters);
+}
+
+// A failed or skipped attempt.
+void record_failure(pg::Spi &spi, const std::string &schema, const Job &job, const Outcome &outcome,
+                    TimestampTz started, bool logged) {
+    if (passes_unlogged(job, outcome))
+        return;
+    const Insert log = log_row(job, outcome, started, logged, false);
+    spi.query("INSERT INTO " + schema + ".wc_refresh_log (" + log.columns + ") VALUES (" + log.values + ")",
+              log.parameters);
+    // A snapshot of the whole transaction can't see, and so can't count, what others have logged since.
+    if (IsolationUsesXactSnapshot() || outcome.status != Outcome::Status::Failed)
+        return;
+    // Another session's refresh of this view may hold its row, a new one even, until that transaction ends: then the
+    // next attempt counts this one.
+    const auto failure = pg::attempt([&] {
+        spi.query("INSERT INTO " + schema + ".wc_view_state (view_name) VALUES ($1) ON CONFLICT DO NOTHING",
+                  {job.view});
+        if (spi.value("SELECT view_name FROM " + schema + ".wc_view_state WHERE view_name = $1 FOR UPDATE SKIP LOCKED",
+                      {job.view}))
+            count_attempts(spi, schema, job.view);
+    });
+    if (failure && failure->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE)
+        throw *failure;
+}
+
+void prune_log(pg::Spi &spi, const std::string &schema) {
+    spi.query("DELETE FROM " + schema + ".wc_refresh_log WHERE id IN (SELECT id FROM " + schema +
+                  ".wc_refresh_log WHERE started_at < now() - make_interval(days => $1::int4) "
+                  "ORDER BY started_at LIMIT $2::int8 FOR UPDATE SKIP LOCKED)",
+              {std::to_string(pg::settings::refresh_log_days), prune_limit});
+}
+
+// A session that refreshes again and again need not look for old rows each time.
+bool time_to_prune(const Outcome &outcome) {
+    static TimestampTz pruned_at = 0;
+    const TimestampTz now = GetCurrentTimestamp();
+    if (outcome.mode == core::Mode::Incremental && !TimestampDifferenceExceeds(pruned_at, now, 60000))
+        return false;
+    pruned_at = now;
+    return true;
 }
 
 } // namespace
@@ -103,75 +238,13 @@ void record(const Job &job, const Outcome &outcome, TimestampTz started, const T
     const pg::ActiveSnapshot snapshot;
     pg::Spi spi;
     const std::string schema = pg::quote_name(pg::extension_schema());
-    const pg::Text mode = outcome.mode ? pg::Text(core::name(*outcome.mode)) : pg::Text();
-    const pg::Text state = outcome.sqlstate != 0 ? pg::Text(pg::sqlstate_text(outcome.sqlstate)) : pg::Text();
-    const std::string duration = std::to_string(outcome.duration_ms);
     const bool logged = has_change_log();
-    std::vector<pg::Text> values = {job.view,
-                                    mode,
-                                    name(outcome.status),
-                                    name(job.origin),
-                                    job.in_worker ? "true" : "false",
-                                    number(outcome.rows_written),
-                                    number(outcome.row_count),
-                                    timestamp_text(started),
-                                    duration,
-                                    state,
-                                    nonempty(outcome.message)};
-    if (logged) {
-        values.push_back(number(outcome.keys));
-        values.push_back(nonempty(outcome.reason));
-    }
-    if (!passes_unlogged(job, outcome))
-        spi.query(
-            "INSERT INTO " + schema +
-                ".wc_refresh_log (view_name, mode, status, origin, in_worker, rows_written, row_count, started_at, "
-                "finished_at, duration_ms, sqlstate, message" +
-                (logged ? ", keys_refreshed, reason" : "") +
-                ") VALUES ($1, $2, $3, $4, $5::bool, $6::int8, $7::int8, $8::timestamptz, "
-                "clock_timestamp(), $9::float8, $10, $11" +
-                (logged ? ", $12::int8, $13" : "") + ")",
-            values);
-
-    // A snapshot of the whole transaction can't see, and so can't count or prune, what others have logged since.
-    const bool current = !IsolationUsesXactSnapshot();
-    if (outcome.status == Outcome::Status::Refreshed) {
-        spi.query("INSERT INTO " + schema +
-                      ".wc_view_state AS s (view_name, last_refresh, last_duration_ms, last_mode, "
-                      "last_rows_written, row_count, relfilenode) "
-                      "VALUES ($1, $2::timestamptz, $3::float8, $4, $5::int8, $6::int8, $7::oid) "
-                      "ON CONFLICT (view_name) DO UPDATE SET last_refresh = excluded.last_refresh, "
-                      "last_duration_ms = excluded.last_duration_ms, last_mode = excluded.last_mode, "
-                      "last_rows_written = excluded.last_rows_written, row_count = excluded.row_count, "
-                      "relfilenode = excluded.relfilenode",
-                  {job.view, timestamp_text(traces.snapshot_at), duration, mode, number(outcome.rows_written),
-                   number(outcome.row_count), traces.filenode});
-        if (logged)
-            record_traces(spi, schema, job, outcome, traces);
-        if (passes_unlogged(job, outcome))
-            spi.query("UPDATE " + schema + ".wc_view_state SET refreshes = refreshes + 1 WHERE view_name = $1",
-                      {job.view});
-        if (current)
-            count_attempts(spi, schema, job.view);
-    } else if (current && outcome.status == Outcome::Status::Failed) {
-        // Another session's refresh of this view may hold its row, a new one even, until that transaction ends: then
-        // the next attempt counts this one.
-        const auto failure = pg::attempt([&] {
-            spi.query("INSERT INTO " + schema + ".wc_view_state (view_name) VALUES ($1) ON CONFLICT DO NOTHING",
-                      {job.view});
-            if (spi.value("SELECT view_name FROM " + schema +
-                              ".wc_view_state WHERE view_name = $1 FOR UPDATE SKIP LOCKED",
-                          {job.view}))
-                count_attempts(spi, schema, job.view);
-        });
-        if (failure && failure->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE)
-            throw *failure;
-    }
-    if (current)
-        spi.query("DELETE FROM " + schema + ".wc_refresh_log WHERE id IN (SELECT id FROM " + schema +
-                      ".wc_refresh_log WHERE started_at < now() - make_interval(days => $1::int4) "
-                      "ORDER BY started_at LIMIT $2::int8 FOR UPDATE SKIP LOCKED)",
-                  {std::to_string(pg::settings::refresh_log_days), prune_limit});
+    if (outcome.status == Outcome::Status::Refreshed)
+        record_success(spi, schema, job, outcome, started, traces, logged);
+    else
+        record_failure(spi, schema, job, outcome, started, logged);
+    if (!IsolationUsesXactSnapshot() && time_to_prune(outcome))
+        prune_log(spi, schema);
 }
 
 std::optional<Recorded> recall(pg::Spi &spi, const std::string &view, const std::string &clock) {
