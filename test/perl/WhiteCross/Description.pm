@@ -56,7 +56,8 @@ UNION ALL
 SELECT 'index ' || pg_catalog.pg_get_indexdef(i.indexrelid) || concat_ws(' ', '', i.indisunique, i.indisprimary, i.indisvalid, i.indisclustered, i.indisreplident)
   FROM pg_catalog.pg_index AS i JOIN relations AS c ON c.oid = i.indexrelid
 UNION ALL
-SELECT 'view ' || c.oid::regclass::text || ' ' || pg_catalog.pg_get_viewdef(c.oid) FROM relations AS c WHERE c.relkind IN ('v', 'm')
+-- Without the names that the server writes behind a function for all columns of its result: a view keeps those of its time.
+SELECT 'view ' || c.oid::regclass::text || ' ' || regexp_replace(pg_catalog.pg_get_viewdef(c.oid), ' wc_view_stats\([a-z_, ]+\)', ' wc_view_stats') FROM relations AS c WHERE c.relkind IN ('v', 'm')
 UNION ALL
 SELECT 'function ' || concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), p.proowner::regrole, p.proacl::text)
   FROM pg_catalog.pg_proc AS p JOIN own ON own.oid = p.pronamespace WHERE p.prokind IN ('f', 'p')
