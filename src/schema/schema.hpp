@@ -20,9 +20,9 @@ std::vector<View> views(pg::Spi &spi);
 // One of them, by its name with or without the prefix mv_. Throws 42704 with the list of names as hint.
 View view(pg::Spi &spi, const std::string &name);
 
-// Puts the triggers that capture a base table's changes in order: adds those that are missing on partitions and children,
-// and switches on what is off. Takes its lock within whitecross.lock_timeout, which writers wait behind. Returns why it
-// could not, or nothing; also where the object was never made, or is switched off.
+// Puts the triggers that capture a base table's changes in order: adds those that are missing on partitions and
+// children, and switches on what is off. Takes its lock within whitecross.lock_timeout, which writers wait behind.
+// Returns why it could not, or nothing; also where the object was never made, or is switched off.
 std::optional<std::string> mend_triggers(pg::Spi &spi, const std::string &table);
 
 // A setting of the site (base_schema, timezone, grades), the shipped default where the site has none.
