@@ -4,6 +4,7 @@
 #include "pg/guc.hpp"
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
+#include "pg/transaction.hpp"
 #include "refresh/moment.hpp"
 #include "refresh/perform.hpp"
 
@@ -61,10 +62,15 @@ Verdict verify(const schema::View &view) {
         return out;
     const auto definition = spi.read("SELECT " + schema + ".wc_view_query($1)", {view.name}).rows;
     const std::string sql = comparison(view, definition[0][0].value_or(""));
-    const pg::UserScope owner(found.owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    const auto counts = spi.read(sql).rows;
-    out.missing = std::stoll(*counts[0][0]);
-    out.extra = std::stoll(*counts[0][1]);
+    // The server's own message may hold a row's values: what is raised instead names the condition alone.
+    const auto failure = pg::attempt([&] {
+        const pg::UserScope owner(found.owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+        const auto counts = spi.read(sql).rows;
+        out.missing = std::stoll(*counts[0][0]);
+        out.extra = std::stoll(*counts[0][1]);
+    });
+    if (failure)
+        throw pg::Error(failure->sqlstate(), pg::condition_name(failure->sqlstate()) + " while verifying " + view.name);
     return out;
 }
 
