@@ -40,6 +40,9 @@ constexpr long longest_sleep_ms = 60L * 60 * 1000;
 // been refreshed again for so long: what time has changed is in every refresh.
 constexpr long patient_moment_ms = 500;
 
+// Between two refreshes of a view by time alone.
+constexpr double breath_ms = 100;
+
 // What the worker remembers of a view between two rounds.
 struct Watch {
     Oid relid = InvalidOid;
@@ -193,7 +196,8 @@ class Worker {
             set_back(watch, failure->sqlstate());
             return;
         }
-        watch.moment = moment;
+        // Never in a row without a breath, whatever a view's own definition says of its moments.
+        watch.moment = moment == 0 ? 0 : std::max(moment, after(watch.clock_seen, breath_ms));
         watch.moment_known = true;
     }
 
