@@ -33,6 +33,7 @@ SQL_PARTS = \
 	sql/objects/mv_appointment_statistics.sql \
 	sql/objects/view_sources.sql \
 	sql/objects/view_indexes.sql \
+	sql/objects/refresh_indexes.sql \
 	sql/replicated.sql \
 	sql/install.sql
 

@@ -35,7 +35,8 @@ COMMENT ON TABLE @extschema@.wc_constraint_definition IS 'CHECK constraints that
 
 CREATE TABLE @extschema@.wc_index_definition (
     name               text PRIMARY KEY,
-    kind               text NOT NULL CHECK (kind IN ('covering index', 'partial index', 'composite index', 'view index')),
+    kind               text NOT NULL
+        CHECK (kind IN ('covering index', 'partial index', 'composite index', 'view index', 'refresh index')),
     table_name         text NOT NULL,
     position           integer NOT NULL,
     key_columns        text[] NOT NULL,

@@ -228,8 +228,11 @@ ON CONFLICT (name) DO UPDATE SET refresh_columns = excluded.refresh_columns, key
 INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
 ('mv_medication_schedule', '{studentMedicationId}', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $keys$
 SELECT v."studentMedicationId" FROM {view} AS v
- WHERE {then} < {now} AND v."nextScheduledTime" <= (SELECT {now} + interval '30 minutes')
-   AND (v."nextScheduledTime" <= (SELECT {now}) OR v."nextScheduledTime" > (SELECT {then} + interval '30 minutes'))
+ WHERE {then} < {now} AND v."nextScheduledTime" <= (SELECT {now})
+UNION ALL
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {then} < {now} AND v."nextScheduledTime" > (SELECT greatest({now}, {then} + interval '30 minutes'))
+   AND v."nextScheduledTime" <= (SELECT {now} + interval '30 minutes')
 UNION ALL
 SELECT v."studentMedicationId" FROM {view} AS v
  WHERE {then} + interval '60 minutes' < {now} AND v."isDueNow"
@@ -520,6 +523,21 @@ SELECT v."nurseId", v."date"
   FROM {changed: id} AS c
  CROSS JOIN LATERAL (SELECT s."nurseId", s."date" FROM {view} AS s WHERE s."schoolId" = c."id" OFFSET 0) AS v
 $keys$);
+
+-- Indexes that incremental refresh needs.
+
+ALTER TABLE @extschema@.wc_index_definition
+    DROP CONSTRAINT wc_index_definition_kind_check,
+    ADD CONSTRAINT wc_index_definition_kind_check
+        CHECK (kind IN ('covering index', 'partial index', 'composite index', 'view index', 'refresh index'));
+INSERT INTO @extschema@.wc_index_definition
+  (kind, name, table_name, position, key_columns, include_columns, predicate, is_unique, nulls_not_distinct, comment) VALUES
+('refresh index', 'idx_student_medications_by_student', 'student_medications', 1,
+ ARRAY['studentId'], '{}', '{}', false, false, 'All medications of a student.'),
+('refresh index', 'idx_student_medications_by_medication', 'student_medications', 2,
+ ARRAY['medicationId'], '{}', '{}', false, false, 'Students who take a medication.'),
+('refresh index', 'mv_medication_schedule_next', 'mv_medication_schedule', 3,
+ ARRAY['nextScheduledTime'], '{}', '{}', false, false, 'Doses that come next, by time.');
 
 -- (end of the view definitions)
 

@@ -65,7 +65,7 @@ WITH site AS MATERIALIZED (
      CROSS JOIN site
       JOIN pg_class AS c ON c.relnamespace = site.base_oid AND c.relname = o.name
       JOIN pg_index AS i ON i.indexrelid = c.oid
-     WHERE o.kind IN ('covering index', 'partial index', 'composite index', 'view index')
+     WHERE o.kind IN ('covering index', 'partial index', 'composite index', 'view index', 'refresh index')
 ), readers AS MATERIALIZED (
     -- Who but its owner was granted a view, whole or in columns.
     SELECT g.name, string_agg(DISTINCT coalesce(quote_ident(r.rolname), 'PUBLIC'), ', ') AS roles

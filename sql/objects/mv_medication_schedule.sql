@@ -24,8 +24,11 @@
 INSERT INTO @extschema@.wc_view_definition (name, key_columns, refresh_columns, comment, keys_between, next_moment, definition) VALUES
 ('mv_medication_schedule', '{studentMedicationId}', '{studentMedicationId}', 'Current medications of active students, with their next dose.', $keys$
 SELECT v."studentMedicationId" FROM {view} AS v
- WHERE {then} < {now} AND v."nextScheduledTime" <= (SELECT {now} + interval '30 minutes')
-   AND (v."nextScheduledTime" <= (SELECT {now}) OR v."nextScheduledTime" > (SELECT {then} + interval '30 minutes'))
+ WHERE {then} < {now} AND v."nextScheduledTime" <= (SELECT {now})
+UNION ALL
+SELECT v."studentMedicationId" FROM {view} AS v
+ WHERE {then} < {now} AND v."nextScheduledTime" > (SELECT greatest({now}, {then} + interval '30 minutes'))
+   AND v."nextScheduledTime" <= (SELECT {now} + interval '30 minutes')
 UNION ALL
 SELECT v."studentMedicationId" FROM {view} AS v
  WHERE {then} + interval '60 minutes' < {now} AND v."isDueNow"

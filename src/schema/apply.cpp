@@ -66,7 +66,7 @@ class Installer {
         relink();
         constraints();
         for (auto &state : states_)
-            if (state.wanted.is_index() && state.wanted.kind != "view index")
+            if (state.wanted.is_index() && !state.wanted.of_view)
                 index(state);
         for (auto &state : states_) // before a view is filled: what is written from then on is noted
             if (state.wanted.is_trigger())
@@ -75,7 +75,7 @@ class Installer {
             if (state.wanted.is_view())
                 view(state);
         for (auto &state : states_)
-            if (state.wanted.kind == "view index" && !handled_.count(state.wanted.name))
+            if (state.wanted.of_view && !handled_.count(state.wanted.name))
                 view_index(state);
         return std::move(actions_);
     }
@@ -344,8 +344,7 @@ class Installer {
             make_view(spi_, *site_, state);
             made(state, rebuild ? "rebuilt" : "created");
             for (auto &index : states_)
-                if (index.wanted.kind == "view index" && index.wanted.table == state.wanted.name &&
-                    !index.remembered.disabled) {
+                if (index.wanted.of_view && index.wanted.table == state.wanted.name && !index.remembered.disabled) {
                     make_index(spi_, *site_, index);
                     made(index, rebuild ? "rebuilt" : "created");
                 }

@@ -226,6 +226,9 @@ std::map<std::string, IndexParts> index_parts(pg::Spi &spi, const Site &site) {
 
 void add_indexes(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
     const auto parts_of = index_parts(spi, site);
+    std::set<std::string> views;
+    for (auto &row : spi.query("SELECT name FROM " + site.extension_schema() + ".wc_view_definition").rows)
+        views.insert(*row[0]);
     for (auto &row : spi.query("SELECT kind, name, table_name, is_unique, nulls_not_distinct, comment FROM " +
                                site.extension_schema() + ".wc_index_definition ORDER BY position")
                          .rows) {
@@ -237,7 +240,7 @@ void add_indexes(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
         object.nulls_not_distinct = *row[4] == "t";
         object.comment = *row[5];
         const IndexParts &parts = parts_of.at(object.name);
-        const bool of_view = object.kind == "view index";
+        const bool of_view = object.of_view = views.count(object.table) > 0;
         const auto build = [&] {
             IndexBuilder builder(site, object);
             for (const auto &key : parts.keys) {
@@ -307,9 +310,9 @@ void add_views(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
 } // namespace
 
 const std::vector<std::string> &kinds() {
-    static const std::vector<std::string> all = {"check constraint", "covering index",    "partial index",
-                                                 "composite index",  "materialized view", "view index",
-                                                 "trigger"};
+    static const std::vector<std::string> all = {
+        "check constraint",  "covering index", "partial index", "composite index",
+        "materialized view", "view index",     "refresh index", "trigger"};
     return all;
 }
 

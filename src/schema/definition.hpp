@@ -47,6 +47,7 @@ struct Definition {
     // check constraint
     std::string expression;
     // indexes
+    bool of_view = false; // of a materialized view, not of a base table
     std::vector<IndexKey> keys;
     std::vector<std::string> include;
     std::string predicate;
@@ -69,8 +70,8 @@ struct Definition {
 // The kinds, in the order of installation.
 const std::vector<std::string> &kinds();
 
-// Every managed object: constraints, covering, partial, composite indexes, views, view indexes, triggers; each kind in
-// its order.
+// Every managed object: constraints, covering, partial, composite indexes, views, view and refresh indexes, triggers;
+// each kind in its order.
 std::vector<Definition> definitions(pg::Spi &spi, const Site &site);
 
 // What the placeholders of a text become.

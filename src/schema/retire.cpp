@@ -99,15 +99,14 @@ std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind)
         spi, "wc_retire()",
         [&](const Definition &object) {
             // An index can't outlive its view.
-            return !kind || *kind == object.kind || (*kind == "materialized view" && object.kind == "view index");
+            return !kind || *kind == object.kind || (*kind == "materialized view" && object.of_view);
         },
         "retired: wc_install() brings it back", false);
 }
 
 std::vector<Action> suspend_views(pg::Spi &spi) {
     return drop_all(
-        spi, "wc_suspend_views()",
-        [](const Definition &object) { return object.is_view() || object.kind == "view index"; },
+        spi, "wc_suspend_views()", [](const Definition &object) { return object.is_view() || object.of_view; },
         "suspended: wc_install() brings it back", true);
 }
 

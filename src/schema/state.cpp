@@ -245,7 +245,7 @@ void follow_views(std::vector<State> &states) {
         if (state.wanted.is_view())
             views[state.wanted.name] = state.status;
     for (State &state : states) {
-        if (state.wanted.kind != "view index" || state.exists())
+        if (!state.wanted.of_view || state.exists())
             continue;
         const Status view = views[state.wanted.table];
         if (view == Status::disabled || view == Status::not_applicable || view == Status::conflict) {
