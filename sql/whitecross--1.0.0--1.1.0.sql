@@ -131,7 +131,16 @@ SELECT s."id" AS "studentId", s."studentNumber", s."firstName", s."lastName", s.
                       sm."isActive" IS NOT FALSE AND (sm."startDate" > (SELECT {today})) IS NOT TRUE
                       AND (sm."endDate" < (SELECT {today})) IS NOT TRUE AS "isCurrent"
                  FROM {student_medications: studentId, medicationId, requiresWitness, startDate, endDate, isActive, updatedAt, deletedAt} AS sm
-                WHERE sm."deletedAt" IS NULL {only sm."studentId"}) AS c
+                WHERE sm."deletedAt" IS NULL
+               {when keys}
+                  AND sm."isActive" {only sm."studentId"}
+               UNION ALL
+               SELECT sm."studentId", sm."medicationId", sm."requiresWitness", sm."updatedAt",
+                      sm."isActive" IS NOT FALSE AND (sm."startDate" > (SELECT {today})) IS NOT TRUE
+                      AND (sm."endDate" < (SELECT {today})) IS NOT TRUE AS "isCurrent"
+                 FROM {student_medications: studentId, medicationId, requiresWitness, startDate, endDate, isActive, updatedAt, deletedAt} AS sm
+                WHERE sm."deletedAt" IS NULL AND sm."isActive" IS NOT TRUE {only sm."studentId"}
+               {end}) AS c
          LEFT JOIN {medications: id, requiresWitness} AS m ON m."id" = c."medicationId"
         GROUP BY c."studentId") AS medication ON medication."studentId" = s."id"
   LEFT JOIN (
@@ -485,7 +494,12 @@ $keys$),
 ('mv_medication_schedule', 'students', $keys$
 SELECT sm."id"
   FROM {changed: id} AS c
- CROSS JOIN LATERAL (SELECT m."id" FROM {student_medications: id, studentId} AS m WHERE m."studentId" = c."id" OFFSET 0) AS sm
+ CROSS JOIN LATERAL (SELECT m."id" FROM {student_medications: id, studentId, isActive, deletedAt} AS m
+                      WHERE m."studentId" = c."id" AND m."isActive" AND m."deletedAt" IS NULL
+                     UNION ALL
+                     SELECT m."id" FROM {student_medications: id, studentId, isActive} AS m
+                      WHERE m."studentId" = c."id" AND m."isActive" IS NOT TRUE
+                     OFFSET 0) AS sm
 $keys$),
 ('mv_medication_schedule', 'medications', $keys$
 SELECT sm."id"
@@ -532,8 +546,8 @@ ALTER TABLE @extschema@.wc_index_definition
         CHECK (kind IN ('covering index', 'partial index', 'composite index', 'view index', 'refresh index'));
 INSERT INTO @extschema@.wc_index_definition
   (kind, name, table_name, position, key_columns, include_columns, predicate, is_unique, nulls_not_distinct, comment) VALUES
-('refresh index', 'idx_student_medications_by_student', 'student_medications', 1,
- ARRAY['studentId'], '{}', '{}', false, false, 'All medications of a student.'),
+('refresh index', 'idx_inactive_student_medications', 'student_medications', 1,
+ ARRAY['studentId'], '{}', ARRAY['{isActive} IS NOT TRUE'], false, false, 'Medications of a student that are not active.'),
 ('refresh index', 'idx_student_medications_by_medication', 'student_medications', 2,
  ARRAY['medicationId'], '{}', '{}', false, false, 'Students who take a medication.'),
 ('refresh index', 'mv_medication_schedule_next', 'mv_medication_schedule', 3,
@@ -757,7 +771,7 @@ WITH site AS MATERIALIZED (
      CROSS JOIN site
       JOIN pg_class AS c ON c.relnamespace = site.base_oid AND c.relname = o.name
       JOIN pg_index AS i ON i.indexrelid = c.oid
-     WHERE o.kind IN ('covering index', 'partial index', 'composite index', 'view index')
+     WHERE o.kind IN ('covering index', 'partial index', 'composite index', 'view index', 'refresh index')
 ), readers AS MATERIALIZED (
     -- Who but its owner was granted a view, whole or in columns.
     SELECT g.name, string_agg(DISTINCT coalesce(quote_ident(r.rolname), 'PUBLIC'), ', ') AS roles

@@ -6,6 +6,8 @@
 -- changed one to a key, and was itself changed, is in the log with its own key, old and new.
 -- LATERAL ... OFFSET 0: from the changed rows, mostly few or none, to the others by an index, whatever the planner would
 -- think of numbers that it does not know.
+-- A student's medications are looked up as they are indexed: the active ones, and the others (of which a missing isActive
+-- counts as active).
 -- A table that a view reads on some sites only (a student's school that stands for the appointment's) counts there alone.
 
 INSERT INTO @extschema@.wc_view_source (view_name, table_name, keys) VALUES
@@ -34,7 +36,12 @@ $keys$),
 ('mv_medication_schedule', 'students', $keys$
 SELECT sm."id"
   FROM {changed: id} AS c
- CROSS JOIN LATERAL (SELECT m."id" FROM {student_medications: id, studentId} AS m WHERE m."studentId" = c."id" OFFSET 0) AS sm
+ CROSS JOIN LATERAL (SELECT m."id" FROM {student_medications: id, studentId, isActive, deletedAt} AS m
+                      WHERE m."studentId" = c."id" AND m."isActive" AND m."deletedAt" IS NULL
+                     UNION ALL
+                     SELECT m."id" FROM {student_medications: id, studentId, isActive} AS m
+                      WHERE m."studentId" = c."id" AND m."isActive" IS NOT TRUE
+                     OFFSET 0) AS sm
 $keys$),
 ('mv_medication_schedule', 'medications', $keys$
 SELECT sm."id"
