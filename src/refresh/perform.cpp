@@ -196,6 +196,11 @@ std::optional<Whole> refresh_keys(const Job &job, const Facts &view, const Momen
         keys = consumption.keys(recorded->consumed, recorded->clock);
     if (consumption.too_many() || keys.count > most)
         return Whole{"more than " + std::to_string(most) + " keys may have changed", {}};
+    // A few keys are looked up, whatever the planner thinks of a table's size: what it costs must not grow with the
+    // table.
+    pg::SettingScope by_index;
+    if (keys.count <= std::max<int64_t>(1000, recorded->row_count / 20))
+        by_index.set("enable_seqscan", "off");
     const Written written = apply(spi, job.relid, recorded->plan, keys);
     outcome.keys = keys.count;
     outcome.rows_written = written.inserted + written.updated + written.deleted;
