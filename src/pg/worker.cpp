@@ -10,6 +10,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/resowner.h"
@@ -127,6 +128,22 @@ void Worker::stop() noexcept {
     TerminateBackgroundWorker(handle_->worker);
 }
 
+namespace {
+
+void wake_process(int pid) {
+    call([=] {
+        PGPROC *process = BackendPidGetProc(pid);
+        if (process != nullptr)
+            SetLatch(&process->procLatch);
+    });
+}
+
+} // namespace
+
+void Worker::wake() {
+    wake_process(pid());
+}
+
 void Worker::wait(long milliseconds) {
     call([=] {
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
@@ -209,6 +226,19 @@ void WorkerProcess::connect(Oid database) {
     call([=] {
         BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
         SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
+    });
+}
+
+void WorkerProcess::tell_starter() {
+    wake_process(MyBgworkerEntry->bgw_notify_pid);
+}
+
+void WorkerProcess::wait() {
+    call([] {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        if (stop_was_requested == 0) // which cancels what runs: nothing does
+            CHECK_FOR_INTERRUPTS();
     });
 }
 

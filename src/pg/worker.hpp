@@ -44,6 +44,9 @@ class Worker {
     // Asks it to stop and returns at once: see WorkerProcess::stop_requested.
     void stop() noexcept;
 
+    // Wakes it from WorkerProcess::wait(): there is something for it in the shared memory.
+    void wake();
+
     // Waits until a worker of this session starts or ends, or the time is over. Throws Error (cancel, shutdown).
     static void wait(long milliseconds);
 
@@ -89,6 +92,12 @@ class WorkerProcess {
 
     // Whether somebody asked it to stop.
     static bool stop_requested();
+
+    // Wakes its starter from Worker::wait(): there is something for it in the shared memory.
+    static void tell_starter();
+
+    // Waits until its starter wakes it, or somebody asks it to stop; may return earlier. Throws Error (shutdown).
+    static void wait();
 
     // From here on the first request to stop is only noted: the worker is about to end, and has something to write
     // down.

@@ -1,6 +1,8 @@
 // Refreshing in background workers.
 //   Assignment   what a worker is to do and what became of it: plain memory that both sides share
 //   Crew         the starter's side: workers that are running, stopped together
+// A worker takes one view after another, each in a transaction of its own: to start a process takes longer than to
+// refresh what a few changes touch.
 //   wc_refresh_worker   the worker's side
 #include "refresh/crew.hpp"
 
@@ -27,8 +29,17 @@ constexpr const char *handed_over[] = {
     "whitecross.now", "whitecross.lock_timeout", "whitecross.refresh_log_days", "whitecross.change_log_limit",
     "work_mem",       "maintenance_work_mem"};
 
+// Whose turn it is. The one side writes the rest of the assignment before it says so.
+enum Stage : int {
+    assigned, // the worker's: it has not begun
+    begun,    // the worker's
+    finished, // the starter's: the worker waits for another assignment
+    leaving,  // the starter's: it was the worker's last one
+};
+
 struct Assignment {
-    // Written by the starter before the worker starts.
+    int stage;
+    // Written by the starter before the worker begins.
     Oid database;
     Oid relid;
     char view[NAMEDATALEN];
@@ -51,6 +62,14 @@ struct Assignment {
     // Followed by the settings: name, value, name, value, ..., each ending in a zero byte, then an empty name.
 };
 
+Stage stage_of(const Assignment &assignment) {
+    return static_cast<Stage>(__atomic_load_n(&assignment.stage, __ATOMIC_ACQUIRE));
+}
+
+void set_stage(Assignment &assignment, Stage stage) {
+    __atomic_store_n(&assignment.stage, static_cast<int>(stage), __ATOMIC_RELEASE);
+}
+
 std::string settings_text() {
     std::string text;
     for (const char *name : handed_over) {
@@ -61,16 +80,25 @@ std::string settings_text() {
     return text.append(1, '\0');
 }
 
+// Writes an assignment over another one, or over zeroes.
+void assign(Assignment &assignment, const Job &job) {
+    Assignment next = {};
+    next.stage = finished; // until all of it is there
+    next.database = MyDatabaseId;
+    next.relid = job.relid;
+    strlcpy(next.view, job.view.c_str(), sizeof(next.view));
+    next.mode = job.mode;
+    next.conflict = job.conflict;
+    next.origin = job.origin;
+    if (get_timeout_active(STATEMENT_TIMEOUT))
+        next.deadline = get_timeout_finish_time(STATEMENT_TIMEOUT);
+    assignment = next;
+    set_stage(assignment, assigned);
+}
+
 std::unique_ptr<pg::Worker> start(const Job &job) {
     Assignment assignment = {};
-    assignment.database = MyDatabaseId;
-    assignment.relid = job.relid;
-    strlcpy(assignment.view, job.view.c_str(), sizeof(assignment.view));
-    assignment.mode = job.mode;
-    assignment.conflict = job.conflict;
-    assignment.origin = job.origin;
-    if (get_timeout_active(STATEMENT_TIMEOUT))
-        assignment.deadline = get_timeout_finish_time(STATEMENT_TIMEOUT);
+    assign(assignment, job);
     std::string bytes(reinterpret_cast<const char *>(&assignment), sizeof(assignment));
     bytes += settings_text();
     const pg::Worker::Program program = {"wc_refresh_worker", "whitecross refresh", "whitecross refresh " + job.view};
@@ -103,6 +131,8 @@ class Crew {
     struct Member {
         size_t job;
         std::unique_ptr<pg::Worker> worker;
+        bool again = false; // it has had an assignment before
+        bool idle = false;  // told to end, for want of another assignment
         [[nodiscard]] Assignment &assignment() const { return *static_cast<Assignment *>(worker->memory()); }
         void stop(int sqlstate) const {
             assignment().stopped_with = sqlstate;
@@ -118,18 +148,6 @@ class Crew {
             member.stop(ERRCODE_QUERY_CANCELED);
     }
 
-    // Takes out one whose process is gone; nothing where all are running.
-    std::optional<Member> take_finished() {
-        for (auto it = members.begin(); it != members.end(); ++it) {
-            if (it->worker->running())
-                continue;
-            Member finished = std::move(*it);
-            members.erase(it);
-            return finished;
-        }
-        return {};
-    }
-
     // Waits for news. While this session waits for a worker that waits for a lock of this session's, the server sees no
     // deadlock: so, as often as it looks for those, we look for this.
     void wait() {
@@ -140,7 +158,7 @@ class Crew {
         looked_ = now;
         for (const auto &member : members) {
             const int pid = member.worker->pid();
-            if (pid != 0 && member.assignment().stopped_with == 0 && pg::waits_for_this_session(pid))
+            if (pid != 0 && !member.idle && member.assignment().stopped_with == 0 && pg::waits_for_this_session(pid))
                 member.stop(ERRCODE_LOCK_NOT_AVAILABLE);
         }
     }
@@ -150,6 +168,39 @@ class Crew {
   private:
     TimestampTz looked_ = GetCurrentTimestamp();
 };
+
+} // namespace
+
+namespace {
+
+// Looks after one worker. False: it is gone.
+bool attend(Crew::Member &member, const std::vector<Job> &jobs, std::deque<size_t> &waiting,
+            std::vector<Outcome> &outcomes) {
+    const bool gone = !member.worker->running(); // before the look at what it left
+    if (member.idle)
+        return !gone;
+    const Stage stage = stage_of(member.assignment());
+    if (!gone && stage != finished && stage != leaving)
+        return true;
+    if (gone && stage == assigned && member.again) { // ended between two assignments: another one takes it
+        waiting.push_front(member.job);
+        return false;
+    }
+    outcomes[member.job] = result(jobs[member.job], member.assignment());
+    if (gone)
+        return false;
+    if (stage == finished && member.assignment().stopped_with == 0 && !waiting.empty()) {
+        member.job = waiting.front();
+        member.again = true;
+        waiting.pop_front();
+        assign(member.assignment(), jobs[member.job]); // ends with: it is the worker's turn
+        member.worker->wake();
+    } else {
+        member.idle = true;
+        member.worker->stop();
+    }
+    return true;
+}
 
 } // namespace
 
@@ -178,8 +229,8 @@ std::vector<Outcome> run_in_workers(const std::vector<Job> &jobs, int limit) {
             continue;
         }
         crew.wait();
-        while (const auto finished = crew.take_finished())
-            outcomes[finished->job] = result(jobs[finished->job], finished->assignment());
+        for (auto member = crew.members.begin(); member != crew.members.end();)
+            member = attend(*member, jobs, waiting, outcomes) ? std::next(member) : crew.members.erase(member);
     }
     return outcomes;
 }
@@ -209,14 +260,7 @@ void apply_settings(const char *text) {
     set("default_transaction_read_only", "off");
 }
 
-void work(Datum argument) {
-    pg::WorkerProcess process(argument);
-    if (process.memory() == nullptr)
-        return;
-    auto &assignment = *static_cast<Assignment *>(process.memory());
-    current = &assignment;
-    process.connect(assignment.database);
-    apply_settings(reinterpret_cast<const char *>(&assignment + 1));
+void carry_out(Assignment &assignment) {
     Job job;
     job.view = assignment.view;
     job.relid = assignment.relid;
@@ -226,10 +270,13 @@ void work(Datum argument) {
     job.in_worker = true;
     pg::call([&] {
         pgstat_report_activity(STATE_RUNNING, assignment.view);
+        SetConfigOption("application_name", psprintf("whitecross refresh %s", assignment.view), PGC_USERSET,
+                        PGC_S_SESSION);
         if (assignment.deadline != 0)
             enable_timeout_at(STATEMENT_TIMEOUT, assignment.deadline);
     });
     const Outcome outcome = run_alone(job, stopped);
+    pg::call([] { disable_timeout(STATEMENT_TIMEOUT, false); });
     assignment.has_mode = outcome.mode.has_value();
     assignment.way = outcome.mode.value_or(core::Mode::Full);
     assignment.status = outcome.status;
@@ -239,6 +286,36 @@ void work(Datum argument) {
     assignment.sqlstate = outcome.sqlstate;
     strlcpy(assignment.message, outcome.message.c_str(), sizeof(assignment.message));
     assignment.done = true;
+}
+
+void work(Datum argument) {
+    pg::WorkerProcess process(argument);
+    if (process.memory() == nullptr)
+        return;
+    auto &assignment = *static_cast<Assignment *>(process.memory());
+    current = &assignment;
+    process.connect(assignment.database);
+    apply_settings(reinterpret_cast<const char *>(&assignment + 1));
+    for (;;) {
+        set_stage(assignment, begun);
+        carry_out(assignment);
+        if (pg::WorkerProcess::stop_requested()) {
+            set_stage(assignment, leaving);
+            return;
+        }
+        pg::WorkerProcess::go_on();
+        pg::call([] {
+            pgstat_report_stat(true);
+            pgstat_report_activity(STATE_IDLE, nullptr);
+        });
+        set_stage(assignment, finished);
+        pg::WorkerProcess::tell_starter();
+        while (stage_of(assignment) != assigned) {
+            if (pg::WorkerProcess::stop_requested())
+                return;
+            pg::WorkerProcess::wait();
+        }
+    }
 }
 
 } // namespace
