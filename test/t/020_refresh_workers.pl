@@ -1,4 +1,5 @@
-# Refreshing in background workers: readers, cancelling and ending, locks, slots, timeouts, shutdown.
+# Refreshing in background workers: readers, cancelling and ending, locks, slots, timeouts, shutdown. In mode concurrent, which
+# reads the base tables whatever has changed: by their locks a refresh is caught half way.
 
 use strict;
 use warnings;
@@ -46,7 +47,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
 # ---- Readers never wait.
 {
     my $blocker = block();
-    my ($caller) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT view_name, mode, status FROM wc_refresh_all()});
+    my ($caller) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT view_name, mode, status FROM wc_refresh_all('concurrent')});
     settles($stuck, 2, 'two workers are stopped half way');
     is( $node->safe_psql('district', join ' ', "SET lock_timeout = '1ms';", map { "SELECT count(*) > 0 FROM $_;" } VIEWS),
         join("\n", ('t') x VIEWS), 'every view can be read meanwhile without waiting for a lock');
@@ -63,7 +64,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
 {
     forget();
     my $blocker = block();
-    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all()');
+    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')');
     settles($stuck, 2, 'two workers are stopped half way');
     $node->safe_psql('district', "SELECT pg_cancel_backend($pid)");
     my ($out, $err) = answer($caller);
@@ -78,7 +79,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
 {
     forget();
     my $blocker = block();
-    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all(workers => 3)');
+    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent', workers => 3)');
     settles($stuck, 3, 'three workers are stopped half way');
     $node->safe_psql('district', "SELECT pg_terminate_backend($pid)");
     settles($working, 0, 'ending the calling session ends its workers, though the lock is still there');
@@ -95,7 +96,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
     my (undef, $state, $err) = try_sql($node, 'district', q{
         SET whitecross.lock_timeout = 0;
         SET statement_timeout = '500ms';
-        SELECT * FROM wc_refresh_all()});
+        SELECT * FROM wc_refresh_all('concurrent')});
     is($state, '57014', 'statement_timeout ends the call');
     settles($working, 0, 'and its workers');
     is($node->safe_psql('district', "SELECT count(*) FROM wc_refresh_log WHERE sqlstate = '57014'"), 2, 'their attempts are in the log');
@@ -107,7 +108,7 @@ for my $case ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01
     my ($function, $state) = @$case;
     forget();
     my $blocker = block();
-    my ($caller) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT status, sqlstate FROM wc_refresh_all(workers => 5)});
+    my ($caller) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT status, sqlstate FROM wc_refresh_all('concurrent', workers => 5)});
     settles($stuck, 5, 'five workers are stopped half way');
     $node->safe_psql('district', "SELECT $function(pid) FROM pg_stat_activity WHERE application_name = 'whitecross refresh mv_allergy_summary'");
     settles($working, 4, "$function ends one of them");
@@ -125,7 +126,7 @@ for my $case ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01
     forget();
     my $session = $node->background_psql('district');
     $node->safe_psql('postgres', 'ALTER DATABASE district ALLOW_CONNECTIONS false');
-    is($session->query_safe(q{SELECT view_name, mode, status, sqlstate, message FROM wc_refresh('allergy_summary')}),
+    is($session->query_safe(q{SELECT view_name, mode, status, sqlstate, message FROM wc_refresh('allergy_summary', 'concurrent')}),
         'mv_allergy_summary||failed|57P01|admin_shutdown while refreshing mv_allergy_summary: its background worker ended early',
         'a worker that ends without a word is its view\'s row');
     $node->safe_psql('postgres', 'ALTER DATABASE district ALLOW_CONNECTIONS true');
@@ -140,7 +141,7 @@ for my $case ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01
     my $blocker = $node->background_psql('district');
     $blocker->query_safe('BEGIN; LOCK TABLE allergies IN ACCESS EXCLUSIVE MODE');
     is( $node->safe_psql('district', q{SET whitecross.lock_timeout = '50ms';
-            SELECT view_name, status, sqlstate FROM wc_refresh_all() ORDER BY view_name}), <<'ROWS' =~ s/\n\z//r,
+            SELECT view_name, status, sqlstate FROM wc_refresh_all('concurrent') ORDER BY view_name}), <<'ROWS' =~ s/\n\z//r,
 mv_allergy_summary|failed|55P03
 mv_appointment_statistics|refreshed|
 mv_compliance_status|refreshed|
@@ -151,7 +152,7 @@ ROWS
     $blocker->quit;
     forget();
     is( $node->safe_psql('district', q{SET deadlock_timeout = '10ms'; BEGIN; LOCK TABLE allergies IN ACCESS EXCLUSIVE MODE;
-            SELECT view_name, status, sqlstate FROM wc_refresh_all() ORDER BY view_name; COMMIT}), <<'ROWS' =~ s/\n\z//r,
+            SELECT view_name, status, sqlstate FROM wc_refresh_all('concurrent') ORDER BY view_name; COMMIT}), <<'ROWS' =~ s/\n\z//r,
 mv_allergy_summary|failed|55P03
 mv_appointment_statistics|refreshed|
 mv_compliance_status|refreshed|
@@ -169,7 +170,7 @@ ROWS
     $caller->query_safe(q{SET whitecross.lock_timeout = 0; BEGIN; LOCK TABLE vital_signs IN SHARE MODE});
     $third->query_until(qr/sent/, "\\echo sent\nBEGIN; LOCK TABLE allergies IN ACCESS EXCLUSIVE MODE; LOCK TABLE vital_signs IN EXCLUSIVE MODE;\n");
     settles(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, 1, 'a third session waits for the caller');
-    is($caller->query_safe(q{SELECT status, sqlstate FROM wc_refresh('allergy_summary')}), 'failed|55P03',
+    is($caller->query_safe(q{SELECT status, sqlstate FROM wc_refresh('allergy_summary', 'concurrent')}), 'failed|55P03',
         'a deadlock through a third session is seen, without any lock timeout');
     $caller->quit;
     $third->quit;
@@ -178,14 +179,14 @@ ROWS
 # ---- Fast shutdown while refreshes are stopped half way.
 {
     my $blocker = block();
-    my ($caller) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all()');
+    my ($caller) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')');
     settles($stuck, 2, 'two workers are stopped half way');
     $node->stop('fast');
     ok(1, 'a fast shutdown waits for nobody');
     eval { $_->quit } for $blocker, $caller;
     $node->start;
     is($node->safe_psql('district', $working), 0, 'nothing of it comes back with the server');
-    is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all() WHERE status = 'refreshed'}), 5, 'and refreshes work');
+    is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent') WHERE status = 'refreshed'}), 5, 'and refreshes work');
 }
 
 # ---- Slots for workers. The server's own launcher of logical replication takes one.
@@ -193,14 +194,14 @@ for my $free (0, 1) {
     $node->append_conf('postgresql.conf', 'max_worker_processes = ' . (1 + $free));
     $node->restart;
     forget();
-    is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all(workers => 5) WHERE status = 'refreshed'}), 5,
+    is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent', workers => 5) WHERE status = 'refreshed'}), 5,
         "$free free slots for workers: all are refreshed");
     is($node->safe_psql('district', 'SELECT DISTINCT in_worker FROM wc_refresh_log'), $free ? 't' : 'f',
         $free ? 'one after the other in workers' : 'in the calling session');
     if (!$free) {
         forget();
         is( $node->safe_psql('district', q{BEGIN ISOLATION LEVEL REPEATABLE READ;
-                SELECT status, sqlstate FROM wc_refresh('allergy_summary'); COMMIT}), 'failed|25001',
+                SELECT status, sqlstate FROM wc_refresh('allergy_summary', 'concurrent'); COMMIT}), 'failed|25001',
             'but not in a REPEATABLE READ transaction');
     }
 }
@@ -209,7 +210,7 @@ for my $free (0, 1) {
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\nmax_worker_processes = 8\n");
 $node->restart;
 forget();
-is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all() WHERE status = 'refreshed'}), 5, 'not preloaded: refreshes work');
+is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent') WHERE status = 'refreshed'}), 5, 'not preloaded: refreshes work');
 is($node->safe_psql('district', 'SELECT DISTINCT in_worker FROM wc_refresh_log'), 't', 'in workers');
 
 # ---- What the workers leave in the server's log: at worst that they were ended, never an error's text.
