@@ -64,7 +64,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
 {
     forget();
     my $blocker = block();
-    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')');
+    my ($caller, $pid) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')});
     settles($stuck, 2, 'two workers are stopped half way');
     $node->safe_psql('district', "SELECT pg_cancel_backend($pid)");
     my ($out, $err) = answer($caller);
@@ -79,7 +79,7 @@ sub forget { $node->safe_psql('district', 'TRUNCATE wc_refresh_log'); return; }
 {
     forget();
     my $blocker = block();
-    my ($caller, $pid) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent', workers => 3)');
+    my ($caller, $pid) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent', workers => 3)});
     settles($stuck, 3, 'three workers are stopped half way');
     $node->safe_psql('district', "SELECT pg_terminate_backend($pid)");
     settles($working, 0, 'ending the calling session ends its workers, though the lock is still there');
@@ -179,7 +179,7 @@ ROWS
 # ---- Fast shutdown while refreshes are stopped half way.
 {
     my $blocker = block();
-    my ($caller) = begin_call('SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')');
+    my ($caller) = begin_call(q{SET whitecross.lock_timeout = 0; SELECT * FROM wc_refresh_all('concurrent')});
     settles($stuck, 2, 'two workers are stopped half way');
     $node->stop('fast');
     ok(1, 'a fast shutdown waits for nobody');
@@ -189,9 +189,9 @@ ROWS
     is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent') WHERE status = 'refreshed'}), 5, 'and refreshes work');
 }
 
-# ---- Slots for workers. The server's own launcher of logical replication takes one.
+# ---- Slots for workers. The launchers of logical replication and of live mode take one each.
 for my $free (0, 1) {
-    $node->append_conf('postgresql.conf', 'max_worker_processes = ' . (1 + $free));
+    $node->append_conf('postgresql.conf', 'max_worker_processes = ' . (2 + $free));
     $node->restart;
     forget();
     is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent', workers => 5) WHERE status = 'refreshed'}), 5,
