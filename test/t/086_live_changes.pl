@@ -70,6 +70,25 @@ $holder->quit;
 eventually(qq{SELECT "firstName" = 'Ugo' FROM mv_student_health_summary WHERE "studentId"::text = '$student'}, 'the held view follows');
 eventually($quiet, 'quiet again');
 
+# In the midst of a refresh it can be ended, and sent away; that is no failure of the view.
+$holder = $node->background_psql('school');
+$holder->query_safe('BEGIN; LOCK TABLE vaccinations IN ACCESS EXCLUSIVE MODE');
+my $stuck = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'whitecross live refresh' AND wait_event_type = 'Lock'};
+sql(qq{UPDATE students SET "firstName" = 'Otto' WHERE id::text = '$student'});
+eventually($stuck, 'a refresh waits for a base table');
+my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'whitecross live refresh'});
+sql("SELECT pg_terminate_backend($pid)");
+eventually(qq{SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid}, 'the worker can be ended meanwhile');
+eventually($stuck, 'the next one waits again');
+sql('ALTER DATABASE school RESET whitecross.live_refresh');
+eventually(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'whitecross live refresh'}, 'and can be sent away');
+sql('ALTER DATABASE school SET whitecross.live_refresh = on');
+$holder->query_safe('COMMIT');
+$holder->quit;
+eventually(qq{SELECT "firstName" = 'Otto' FROM mv_compliance_status WHERE "studentId"::text = '$student'}, 'the change shows when the table is free');
+eventually($quiet, 'quiet again');
+is(sql(q{SELECT count(*) FROM wc_refresh_log WHERE origin = 'live' AND sqlstate IN ('57P01', '57014')}), '0', 'the log has no failure');
+
 # --- A view that can't be refreshed
 
 sql('DROP INDEX mv_allergy_summary_pkey');
