@@ -3,6 +3,12 @@
 
 #include "pg/prelude.hpp"
 
+#if PG_VERSION_NUM >= 160000
+extern "C" {
+#include "varatt.h" // part of postgres.h before
+}
+#endif
+
 namespace wc::pg::compat {
 
 // The schema of an extension. Exported by the server from 16 on. Plain server code: call it inside a guard.

@@ -5,6 +5,7 @@
 // table counts as changed.
 #include "refresh/capture.hpp"
 
+#include "pg/compat.hpp"
 #include "refresh/change_log.hpp"
 
 extern "C" {

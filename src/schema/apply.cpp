@@ -264,7 +264,7 @@ class Installer {
         if (!wanted_kind(kind_, state.wanted))
             return;
         if (to_drop(state)) {
-            drop_triggers(state);
+            unneeded_triggers(state);
             return;
         }
         if (!to_make(state) && settled(state))
@@ -282,7 +282,7 @@ class Installer {
             refuse(state, failure_reason(*failure));
     }
 
-    void drop_triggers(State &state) {
+    void unneeded_triggers(State &state) {
         const std::string reason = state.wanted.not_applicable + state.wanted.missing;
         if (site_->table(state.wanted.table) != nullptr)
             if (const auto unlocked = locks_->missing(state.wanted.table, AccessExclusiveLock)) {
@@ -290,9 +290,7 @@ class Installer {
                 return;
             }
         auto failure = step([&] {
-            for (const Trigger &trigger : state.triggers)
-                if (trigger.ours && !trigger.clone)
-                    spi_.query(drop_trigger(trigger));
+            drop_triggers(spi_, state);
             act(state, "dropped", reason);
             remember(spi_, *site_, state, false, {}, {});
         });
@@ -383,37 +381,6 @@ void require_built_in(const Site &site, const std::string &table, const std::str
     if (function)
         throw pg::Error(ERRCODE_INSUFFICIENT_PRIVILEGE, "a definition may use built-in functions only",
                         "It would call " + *function + ".");
-}
-
-std::string failure_reason(const pg::Error &error) {
-    return pg::condition_name(error.sqlstate()) + " (" + pg::sqlstate_text(error.sqlstate()) + ")";
-}
-
-Action action_of(const State &state, const std::string &action, const std::string &reason) {
-    return {state.wanted.kind, state.wanted.name, state.wanted.table, action, reason};
-}
-
-void remember(pg::Spi &spi, const Site &site, const State &state, bool made, const pg::Text &definition,
-              const std::string &reason) {
-    spi.query("INSERT INTO " + site.extension_schema() +
-                  ".wc_registry AS r (name, kind, table_name, made, definition, reason)"
-                  " VALUES ($1, $2, $3, $4::boolean, $5, $6)"
-                  " ON CONFLICT (name) DO UPDATE SET made = excluded.made, definition = excluded.definition,"
-                  "   reason = excluded.reason"
-                  " WHERE (r.made, r.definition, r.reason)"
-                  "   IS DISTINCT FROM (excluded.made, excluded.definition, excluded.reason)",
-              {state.wanted.name, state.wanted.kind, state.wanted.table, made ? "true" : "false", definition,
-               reason.empty() ? pg::Text{} : pg::Text{reason}});
-}
-
-void require_kind(const std::string &kind) {
-    if (std::find(kinds().begin(), kinds().end(), kind) != kinds().end())
-        return;
-    std::string list;
-    for (const auto &name : kinds())
-        list += (list.empty() ? "" : ", ") + name;
-    throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of managed object", {},
-                    "The kinds are: " + list + ".");
 }
 
 std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind) {

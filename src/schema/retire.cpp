@@ -13,16 +13,9 @@ namespace wc::schema {
 
 namespace {
 
-// The statements that drop an object. Never CASCADE: what others built on it stays.
+// The statement that drops an object. Never CASCADE: what others built on it stays.
 std::string drop_statement(const Site &site, const State &state) {
     const Definition &object = state.wanted;
-    if (object.is_trigger()) {
-        std::string statements;
-        for (const Trigger &trigger : state.triggers)
-            if (trigger.ours && !trigger.clone)
-                statements += (statements.empty() ? "" : "; ") + drop_trigger(trigger);
-        return statements;
-    }
     if (object.is_constraint())
         return "ALTER TABLE " + site.qualified(object.table) + " DROP CONSTRAINT " + pg::quote_name(object.name);
     return std::string("DROP ") + (object.is_view() ? "MATERIALIZED VIEW " : "INDEX ") + site.qualified(object.name);
@@ -41,7 +34,10 @@ Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &sta
     if (auto failure = pg::attempt([&] {
             if (keep_additions)
                 remember_additions(spi, site, state);
-            spi.query(drop_statement(site, state));
+            if (state.wanted.is_trigger())
+                drop_triggers(spi, state);
+            else
+                spi.query(drop_statement(site, state));
             remember(spi, site, state, false, {}, reason);
         }))
         return action_of(state, "kept", failure_reason(*failure));

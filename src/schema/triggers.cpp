@@ -187,6 +187,10 @@ const Trigger *find(const std::vector<Trigger> &triggers, const Trigger &wanted)
     return found == triggers.end() ? nullptr : &*found;
 }
 
+std::string drop_statement(const Trigger &trigger) {
+    return "DROP TRIGGER " + pg::quote_name(trigger.name) + " ON " + trigger.on;
+}
+
 } // namespace
 
 void add_triggers(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
@@ -297,8 +301,10 @@ Likeness compare_triggers(State &state, const std::vector<Trigger> &present) {
     return likeness;
 }
 
-std::string drop_trigger(const Trigger &trigger) {
-    return "DROP TRIGGER " + pg::quote_name(trigger.name) + " ON " + trigger.on;
+void drop_triggers(pg::Spi &spi, const State &state) {
+    for (const Trigger &one : state.triggers)
+        if (one.ours && !one.clone)
+            spi.query(drop_statement(one));
 }
 
 LOCKMODE trigger_lock(const State &state) {
@@ -325,7 +331,7 @@ void make_triggers(pg::Spi &spi, const Site &site, const State &state, bool extr
     if (extra)
         for (const Trigger &one : state.triggers)
             if (one.ours && !one.clone && find(state.wanted.triggers, one) == nullptr)
-                spi.query(drop_trigger(one));
+                spi.query(drop_statement(one));
     // Replacing one loses its link, and there may be new ones.
     for (auto &row : spi.query("SELECT t.oid FROM pg_catalog.pg_trigger AS t"
                                " WHERE t.tgfoid = pg_catalog.to_regprocedure($1) AND t.tgparentid = 0"

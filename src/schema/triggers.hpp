@@ -22,8 +22,8 @@ enum class Likeness {
 }; // another definition; the same one, with something missing or switched off
 Likeness compare_triggers(State &state, const std::vector<Trigger> &present);
 
-// The statement that takes away a trigger.
-std::string drop_trigger(const Trigger &trigger);
+// Takes away all that is there.
+void drop_triggers(pg::Spi &spi, const State &state);
 
 // The lock that making a state's triggers what they ought to be needs on the table: writers wait. Dropping needs more.
 LOCKMODE trigger_lock(const State &state);
