@@ -1033,6 +1033,37 @@ SELECT c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hin
   LEFT JOIN findings AS f ON f.check_name = c.check_name
  ORDER BY CASE f.status WHEN 'critical' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, c.position, f.detail
 $health$;
+-- What is new belongs to the extension's owner, whichever superuser runs the update. The GRANT changes nothing but what the
+-- server remembers as the privileges that this script gave, which a dump leaves out.
+DO $owner$
+DECLARE
+    own record;
+BEGIN
+    FOR own IN
+        SELECT 'TABLE' AS kind, c.oid::pg_catalog.regclass::text AS name, e.extowner::pg_catalog.regrole AS owner,
+               EXISTS (SELECT FROM pg_catalog.pg_init_privs AS i WHERE i.classoid = d.classid AND i.objoid = d.objid AND i.objsubid = 0) AS granted
+          FROM pg_catalog.pg_extension AS e
+          JOIN pg_catalog.pg_depend AS d
+            ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+          JOIN pg_catalog.pg_class AS c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+         WHERE e.extname = 'whitecross' AND c.relowner <> e.extowner AND c.relkind IN ('r', 'v')
+         UNION ALL
+        SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text, e.extowner::pg_catalog.regrole,
+               EXISTS (SELECT FROM pg_catalog.pg_init_privs AS i WHERE i.classoid = d.classid AND i.objoid = d.objid AND i.objsubid = 0)
+          FROM pg_catalog.pg_extension AS e
+          JOIN pg_catalog.pg_depend AS d
+            ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+          JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+         WHERE e.extname = 'whitecross' AND p.proowner <> e.extowner
+    LOOP
+        EXECUTE pg_catalog.format('ALTER %s %s OWNER TO %s', own.kind, own.name, own.owner);
+        IF own.granted THEN
+            EXECUTE pg_catalog.format('GRANT ALL ON %s %s TO %s', own.kind, own.name, own.owner);
+        END IF;
+    END LOOP;
+END
+$owner$;
+
 -- The last step, as that of CREATE EXTENSION: make what can be made. Off with: SET whitecross.install_on_create = off.
 DO $install$
 DECLARE

@@ -103,6 +103,15 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
     }
     const Site site(spi);
     const Row row = read_definition(spi, ext, view.name);
+    // A view that others depend on stays as it was when its definition changes. Refreshed as a whole it is what it was
+    // made from; the rows of some keys must not be anything else.
+    std::set<std::string> read;
+    const pg::Text made_from = spi.value("SELECT definition FROM " + ext + "wc_registry WHERE name = $1", {view.name});
+    if (made_from !=
+        "CREATE MATERIALIZED VIEW " + site.qualified(view.name) + " AS " + expand_view(site, row.definition, &read)) {
+        plan.problem = "the view was made from another definition: run wc_install()";
+        return plan;
+    }
     plan.key_columns = row.refresh_columns;
     plan.key_types = types_of(spi, view, plan.key_columns);
     if (plan.key_columns.empty() || plan.key_types.size() != plan.key_columns.size()) {

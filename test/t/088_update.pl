@@ -236,4 +236,28 @@ for my $version (@earlier) {
     same_lines(description($node, $database), description($node, "${database}_later"), "$version: by either way the catalogue is the same");
 }
 
+# ---- By another superuser than the one who installed it; and where a site has built a view on one whose definition is new.
+for my $version (@earlier) {
+    my $database = 'others_' . $version =~ s/\W/_/gr;
+    my $create   = sub { my ($name, $with) = @_; make_tables($name, 'reference'); $node->safe_psql($name, "SET client_min_messages = warning; SET ROLE dba; CREATE EXTENSION whitecross$with") };
+    $node->safe_psql('postgres', 'DROP ROLE IF EXISTS dba; CREATE ROLE dba SUPERUSER');
+    $create->($database, " VERSION '$version'");
+    $create->("${database}_fresh", '');
+    $node->safe_psql($database, 'SET client_min_messages = warning; ALTER EXTENSION whitecross UPDATE');
+    same_lines(description($node, $database), description($node, "${database}_fresh"), "$version: whoever updates, everything belongs to who installed the extension");
+
+    my $built = "${database}_built";
+    $create->($built, " VERSION '$version'");
+    $node->safe_psql($built, 'CREATE VIEW public.due AS SELECT "studentId" FROM public.mv_medication_schedule WHERE "isDueNow"');
+    my (undef, $state, $err) = try_sql($node, $built, 'ALTER EXTENSION whitecross UPDATE');
+    is($state, '', "$version: with a view of the site's on one of ours, the update succeeds");
+    my $object = q{SELECT status, reason FROM wc_objects() WHERE name = 'mv_medication_schedule'};
+    is($node->safe_psql($built, $object), 'outdated|others depend on it: view public.due', "$version: ours stays, outdated, and who depends on it is named");
+    is($node->safe_psql($built, q{SELECT string_agg(DISTINCT status, ',') FROM wc_refresh_all()}), 'refreshed', "$version: it is refreshed as the others are") for 1, 2;
+    my $reason = $node->safe_psql($built, q{SELECT mode, reason FROM wc_refresh_log WHERE view_name = 'mv_medication_schedule' ORDER BY id DESC LIMIT 1});
+    like($reason, qr/\Aconcurrent\|.*wc_install\(\)/, "$version: as a whole, and the log says why");
+    $node->safe_psql($built, 'DROP VIEW public.due; SET client_min_messages = warning; SELECT wc_install()');
+    same_lines(description($node, $built), description($node, "${database}_fresh"), "$version: when nothing depends on it any more, it follows");
+}
+
 done_testing();
