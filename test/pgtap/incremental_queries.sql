@@ -185,6 +185,26 @@ SELECT steps.refresh(date_trunc('day', now()) + interval '3 hours 7 minutes') \g
 SELECT steps.look(101, date_trunc('day', now()) + interval '3 hours 7 minutes 5 seconds', steps.seen(), date_trunc('day', now()) + interval '3 hours 7 minutes', 'idle') \g /dev/null
 SELECT is((SELECT sum(keys) FROM steps.found WHERE step = 101), 0::numeric, 'five seconds later in the night no key is due');
 
+-- ---- For each table that the restricted definition reads there is an index by which its rows are found: what a refresh of some
+-- keys costs must not grow with the tables. Without rows enough the planner would not use them by itself.
+CREATE FUNCTION steps.read_whole(of_view text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  p steps.plan;
+  arrays text[];
+  explained jsonb;
+BEGIN
+  SELECT * INTO p FROM steps.plan WHERE view_name = of_view;
+  EXECUTE format('SELECT ARRAY[%s] FROM (SELECT * FROM %I LIMIT 10) AS v',
+                 (SELECT string_agg(format('array_agg(v.%I)::text', c), ', ') FROM unnest(p.key_columns) AS c), of_view) INTO arrays;
+  EXECUTE 'EXPLAIN (FORMAT JSON) ' || replace(replace(p.restricted, '$1', quote_literal(arrays[1])), '$2', coalesce(quote_literal(arrays[2]), '')) INTO explained;
+  RETURN (SELECT string_agg(DISTINCT n ->> 'Relation Name', ', ')
+            FROM jsonb_path_query(explained, '$.** ? (@."Node Type" == "Seq Scan")') AS n);
+END
+$$;
+SET LOCAL enable_seqscan = off;
+SELECT is(steps.read_whole(view_name), NULL, view_name || ' restricted to keys reads no table as a whole') FROM steps.plan ORDER BY view_name;
+SET LOCAL enable_seqscan = on;
+
 -- ---- The next moment: no row differs before it, and some row does where it is a dose that it waits for.
 CREATE FUNCTION steps.next_moment(of_view text) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE

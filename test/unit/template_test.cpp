@@ -29,6 +29,38 @@ TEST(Expand, RefusesUnpairedNestedAndEmptyPlaceholders) {
     EXPECT_THROW(expand("{a {b} c}", mark), std::invalid_argument);
 }
 
+TEST(Sections, StandWhereKeysAre) {
+    const std::string text = "a {when keys}b {x}{end} c";
+    EXPECT_EQ(choose_sections(text, true), "a b {x} c");
+    EXPECT_EQ(choose_sections(text, false), "a  c");
+    EXPECT_EQ(choose_sections("{ when keys }1{ end }2{when keys}3{end}", true), "123");
+    EXPECT_EQ(choose_sections("{ when keys }1{ end }2{when keys}3{end}", false), "2");
+    EXPECT_EQ(choose_sections("'{{when keys}}' {y}", false), "'{{when keys}}' {y}");
+    EXPECT_EQ(choose_sections("", true), "");
+}
+
+TEST(Sections, RefuseAMarkWithoutItsPartner) {
+    for (const bool keys : {true, false}) {
+        EXPECT_THROW((void)choose_sections("{when keys} a", keys), std::invalid_argument);
+        EXPECT_THROW((void)choose_sections("a {end}", keys), std::invalid_argument);
+        EXPECT_THROW((void)choose_sections("{when keys}{when keys}{end}{end}", keys), std::invalid_argument);
+        EXPECT_THROW((void)choose_sections("{when keys", keys), std::invalid_argument);
+    }
+}
+
+TEST(Expressions, AreSplitAtTheirOwnCommasOnly) {
+    using List = std::vector<std::string>;
+    EXPECT_EQ(split_expressions("a.\"x\""), (List{"a.\"x\""}));
+    EXPECT_EQ(split_expressions(" a , b "), (List{"a", "b"}));
+    EXPECT_EQ(split_expressions("f(a, b), ARRAY[1, 2], ',', \",\""), (List{"f(a, b)", "ARRAY[1, 2]", "','", "\",\""}));
+}
+
+TEST(ArrayLiteral, QuotesEachElement) {
+    EXPECT_EQ(array_literal({}), "{}");
+    EXPECT_EQ(array_literal({"id", "studentId"}), "{\"id\",\"studentId\"}");
+    EXPECT_EQ(array_literal({"a\"b\\c,{}"}), "{\"a\\\"b\\\\c,{}\"}");
+}
+
 TEST(TableReference, NamesATableAndItsColumns) {
     const auto reference = parse_table_reference("students: id, firstName ,\n grade");
     EXPECT_EQ(reference.table, "students");
