@@ -46,6 +46,7 @@ struct Version {
 struct ClassRow {
     Oid relid = InvalidOid;
     char kind = 0;
+    char persistence = 0;
     Oid filenode = InvalidOid;
     TransactionId xmin = InvalidTransactionId;
     BlockNumber block = 0;
@@ -58,7 +59,8 @@ ClassRow read_class(SysScanDesc scan) {
     if (HeapTupleIsValid(tuple)) {
         const auto *row = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
         const Version version(tuple);
-        out = {row->oid, row->relkind, row->relfilenode, version.xmin, version.block, version.offset};
+        out = {row->oid,     row->relkind,  row->relpersistence, row->relfilenode,
+               version.xmin, version.block, version.offset};
     }
     systable_endscan(scan);
     return out;
@@ -100,7 +102,7 @@ constexpr std::array expected_of_partition = {Expected{"wc_capture_row", TRIGGER
 // Besides, where a statement may name a parent that is not of the family: it fires no statement trigger of these.
 constexpr std::array expected_below_others = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS}};
 
-enum class Fault { none, absent, switched_off };
+enum class Fault { none, absent, switched_off, unlogged };
 
 // Adds a relation's capture triggers to the digest.
 template <typename All> Fault add_triggers(Oid relid, const All &all, Snapshot snapshot, Digest &digest) {
@@ -142,6 +144,11 @@ struct Digests {
         if (fault == Fault::none)
             fault = found;
     }
+    // A crash of the server empties an unlogged table, and a promotion too: neither fires a trigger.
+    void note_persistence(const ClassRow &table) {
+        if (table.persistence == RELPERSISTENCE_UNLOGGED)
+            note(Fault::unlogged);
+    }
 };
 
 // A table's partitions or children, and theirs.
@@ -161,6 +168,7 @@ void add_descendants(const ClassRow &parent, Snapshot snapshot, Digests &digests
         } link = {Version(tuple), row->inhrelid, row->inhparent};
         digests.children.add(&link, sizeof(link));
         const ClassRow child = class_row(row->inhrelid, snapshot);
+        digests.note_persistence(child);
         if (parent.kind == RELKIND_PARTITIONED_TABLE) {
             // TRUNCATE of a partition fires no trigger of ours: its file tells.
             const Oid file[2] = {child.relid, child.filenode};
@@ -200,6 +208,7 @@ Digests digests_of(const ClassRow &table, Snapshot snapshot) {
     out.note(table.kind == RELKIND_PARTITIONED_TABLE
                  ? add_triggers(table.relid, expected_of_partitioned, snapshot, out.triggers)
                  : add_triggers(table.relid, expected_of_table, snapshot, out.triggers));
+    out.note_persistence(table);
     add_descendants(table, snapshot, out);
     if (table.kind != RELKIND_PARTITIONED_TABLE && below_others(out.family, snapshot))
         for (int i = 0; i < list_length(out.family); ++i)
@@ -304,9 +313,15 @@ std::string text(const ClassRow &row) {
            std::to_string(row.block) + "/" + std::to_string(row.offset);
 }
 
-const char *describe(Fault fault) {
-    return fault == Fault::absent ? "there is no capture trigger on table "
-                                  : "a capture trigger is switched off on table ";
+std::string describe(Fault fault, const std::string &table) {
+    switch (fault) {
+    case Fault::absent:
+        return "there is no capture trigger on table " + table;
+    case Fault::unlogged:
+        return "a crash would empty table " + table + ", which is unlogged, without a word";
+    default:
+        return "a capture trigger is switched off on table " + table;
+    }
 }
 
 } // namespace
@@ -358,9 +373,10 @@ Trust take_marks(Oid view, const std::vector<std::string> &tables) {
         out.marks[table + " children"] = text(one.digests.children);
         out.marks[table + " files"] = text(one.digests.files);
         if (one.digests.fault != Fault::none) {
-            out.broken.push_back(table);
+            if (one.digests.fault != Fault::unlogged)
+                out.broken.push_back(table);
             if (out.fault.empty())
-                out.fault = describe(one.digests.fault) + table;
+                out.fault = describe(one.digests.fault, table);
         }
     }
     out.marks["stamp"] = text(stamp);

@@ -13,7 +13,7 @@ using Marks = std::map<std::string, std::string>;
 struct Trust {
     Marks marks;
     std::string fault;               // why the triggers of today would miss changes; empty: they would not
-    std::vector<std::string> broken; // the tables with such a fault, by canonical name
+    std::vector<std::string> broken; // the tables whose triggers are at fault, by canonical name
 };
 
 // Takes the marks under the active snapshot, which is the refresh's: a mark of a moment before or after it would let
