@@ -102,7 +102,7 @@ constexpr std::array expected_of_partition = {Expected{"wc_capture_row", TRIGGER
 // Besides, where a statement may name a parent that is not of the family: it fires no statement trigger of these.
 constexpr std::array expected_below_others = {Expected{"wc_capture_row", TRIGGER_FIRES_ALWAYS}};
 
-enum class Fault { none, absent, switched_off, unlogged };
+enum class Fault { none, absent, switched_off, unlogged, foreign };
 
 // Adds a relation's capture triggers to the digest.
 template <typename All> Fault add_triggers(Oid relid, const All &all, Snapshot snapshot, Digest &digest) {
@@ -144,10 +144,13 @@ struct Digests {
         if (fault == Fault::none)
             fault = found;
     }
-    // A crash of the server empties an unlogged table, and a promotion too: neither fires a trigger.
-    void note_persistence(const ClassRow &table) {
+    // Where rows come and go without firing a trigger here: a crash of the server, or a promotion, empties an unlogged
+    // table; a foreign partition or child is written at its other end.
+    void note_storage(const ClassRow &table) {
         if (table.persistence == RELPERSISTENCE_UNLOGGED)
             note(Fault::unlogged);
+        if (table.kind == RELKIND_FOREIGN_TABLE)
+            note(Fault::foreign);
     }
 };
 
@@ -168,7 +171,7 @@ void add_descendants(const ClassRow &parent, Snapshot snapshot, Digests &digests
         } link = {Version(tuple), row->inhrelid, row->inhparent};
         digests.children.add(&link, sizeof(link));
         const ClassRow child = class_row(row->inhrelid, snapshot);
-        digests.note_persistence(child);
+        digests.note_storage(child);
         if (parent.kind == RELKIND_PARTITIONED_TABLE) {
             // TRUNCATE of a partition fires no trigger of ours: its file tells.
             const Oid file[2] = {child.relid, child.filenode};
@@ -208,7 +211,7 @@ Digests digests_of(const ClassRow &table, Snapshot snapshot) {
     out.note(table.kind == RELKIND_PARTITIONED_TABLE
                  ? add_triggers(table.relid, expected_of_partitioned, snapshot, out.triggers)
                  : add_triggers(table.relid, expected_of_table, snapshot, out.triggers));
-    out.note_persistence(table);
+    out.note_storage(table);
     add_descendants(table, snapshot, out);
     if (table.kind != RELKIND_PARTITIONED_TABLE && below_others(out.family, snapshot))
         for (int i = 0; i < list_length(out.family); ++i)
@@ -319,6 +322,8 @@ std::string describe(Fault fault, const std::string &table) {
         return "there is no capture trigger on table " + table;
     case Fault::unlogged:
         return "a crash would empty table " + table + ", which is unlogged, without a word";
+    case Fault::foreign:
+        return "a partition or child of table " + table + " is a foreign table, which others write";
     default:
         return "a capture trigger is switched off on table " + table;
     }
@@ -373,7 +378,7 @@ Trust take_marks(Oid view, const std::vector<std::string> &tables) {
         out.marks[table + " children"] = text(one.digests.children);
         out.marks[table + " files"] = text(one.digests.files);
         if (one.digests.fault != Fault::none) {
-            if (one.digests.fault != Fault::unlogged)
+            if (one.digests.fault == Fault::absent || one.digests.fault == Fault::switched_off)
                 out.broken.push_back(table);
             if (out.fault.empty())
                 out.fault = describe(one.digests.fault, table);
