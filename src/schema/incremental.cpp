@@ -87,6 +87,24 @@ std::vector<std::string> types_of(pg::Spi &spi, const View &view, const std::vec
     return types;
 }
 
+// A column of a table that is mapped to one of several rows which a lookup may find (its join is not by their id): what
+// changes in such a row is widened to that row's own key, and not to those of all rows that look it up. Empty: none.
+std::string ambiguous_column(const Site &site, const std::string &table) {
+    for (const auto &lookup : site.lookup_names(table)) {
+        const auto &join = site.lookup(table, lookup)->join;
+        if (std::any_of(join.begin(), join.end(), [](const auto &pair) { return pair.second == "id"; }))
+            continue;
+        for (const auto &[canonical, column] : site.canonical_columns(table)) {
+            const Resolution found = site.resolve(table, canonical);
+            if ((found.kind == Resolution::Kind::lookup && found.lookup == lookup && found.column != "id") ||
+                (found.kind == Resolution::Kind::expression &&
+                 found.expression.find(lookup + ".") != std::string::npos))
+                return canonical;
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 Incremental incremental(pg::Spi &spi, const std::string &name) {
@@ -128,6 +146,12 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
     restricted.base_tables = &base_tables;
     plan.select = expand_query(site, row.definition, restricted);
     plan.tables.assign(base_tables.begin(), base_tables.end());
+    for (const auto &table : plan.tables)
+        if (const std::string column = ambiguous_column(site, table); !column.empty()) {
+            plan.problem =
+                "column " + column + " of table " + table + " is mapped to a row that is not found by its id";
+            return plan;
+        }
 
     // The keys of changed rows, a query for each source.
     const auto noted = captures(spi, site);

@@ -208,4 +208,16 @@ sql('SELECT wc_refresh_all()');
 last_is($summary, 'concurrent|the change log had grown longer than whitecross.change_log_limit', 'they are computed as a whole');
 verified('and right');
 
+# --- A mapping to a row that is not found by its id: the platform's logs have no other way to their medication
+
+$db = 'platform';
+sql(q{SELECT wc_map_column('medication_logs', 'scheduledAt', 'student_medication."updatedAt"'); SELECT wc_install('materialized view')});
+sql(q{SELECT wc_refresh('medication_schedule')});
+last_is('mv_medication_schedule', 'concurrent|column scheduledAt of table medication_logs is mapped to a row that is not found by its id',
+    'a change of that row could be missed, so the view is computed as a whole');
+is(sql(q{SELECT missing, extra FROM wc_verify('medication_schedule')}), '0|0', 'and right');
+sql(q{SELECT wc_map_column('medication_logs', 'scheduledAt', NULL); SELECT wc_install('materialized view')});
+sql(q{SELECT wc_refresh('medication_schedule')});
+is(sql(q{SELECT mode FROM wc_refresh_log WHERE view_name = 'mv_medication_schedule' ORDER BY id DESC LIMIT 1}), 'incremental', 'no longer, without it');
+
 done_testing();
