@@ -54,7 +54,8 @@ $node->safe_psql('district', q{SELECT wc_refresh('student_health_summary', 'full
 my ($fresh_heap, $fresh_indexes) = split /\|/, $node->safe_psql('district', $size);
 note("table $heap bytes, fresh $fresh_heap; indexes $indexes, fresh $fresh_indexes");
 cmp_ok($heap, '<=', 1.5 * $fresh_heap, 'the view is at most half as large again as when it is new');
-cmp_ok($heap + $indexes, '<=', 1.5 * ($fresh_heap + $fresh_indexes), 'and so it is with its indexes');
+# Half of the updates can't be HOT, and a B-tree that was built at once is denser than one that has grown: how much of it is vacuum's pace.
+cmp_ok($heap + $indexes, '<=', 2 * ($fresh_heap + $fresh_indexes), 'and at most twice as large with its indexes');
 
 # The other views have waited for all of it; once they have it, the change log empties.
 $node->safe_psql('district', 'SELECT wc_refresh_all()');
