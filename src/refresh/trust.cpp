@@ -3,17 +3,15 @@
 
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
+#include "refresh/stamp.hpp"
 
 #include <array>
 
 extern "C" {
 #include "access/genam.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
-#include "common/hashfn.h"
 }
 
 namespace wc::refresh {
@@ -22,14 +20,6 @@ namespace {
 
 // --- Plain server code, called inside a guard; every scan is under the snapshot that is handed down, or, where that is
 // null, under the catalogue's own.
-
-// Order does not matter to it: rows come in whatever order an index has.
-struct Digest {
-    uint64 value = 0;
-    void add(const void *bytes, size_t size) {
-        value += hash_bytes_extended(static_cast<const unsigned char *>(bytes), static_cast<int>(size), 0);
-    }
-};
 
 // What identifies one version of a catalogue row. Its place is in it too, because one transaction can change a row
 // twice.
@@ -217,90 +207,6 @@ Digests digests_of(const ClassRow &table, Snapshot snapshot) {
         for (int i = 0; i < list_length(out.family); ++i)
             out.note(add_triggers(list_nth_oid(out.family, i), expected_below_others, snapshot, out.triggers));
     return out;
-}
-
-// Adds a type's labels, where it is an enum: which of them there are is in the definitions.
-void add_labels(Oid type, Snapshot snapshot, Digest &digest) {
-    const Oid base = getBaseType(type);
-    if (get_typtype(base) != TYPTYPE_ENUM)
-        return;
-    ::Relation catalog = table_open(EnumRelationId, AccessShareLock);
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_enum_enumtypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(base));
-    SysScanDesc scan = systable_beginscan(catalog, EnumTypIdLabelIndexId, true, snapshot, 1, &key);
-    HeapTuple tuple;
-    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-        const auto *row = reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple));
-        digest.add(NameStr(row->enumlabel), strlen(NameStr(row->enumlabel)));
-    }
-    systable_endscan(scan);
-    table_close(catalog, AccessShareLock);
-}
-
-// Adds a table's columns: names and types stand in the definitions.
-void add_columns(Oid relid, Snapshot snapshot, Digest &digest) {
-    ::Relation catalog = table_open(AttributeRelationId, AccessShareLock);
-    ScanKeyData key[2];
-    ScanKeyInit(&key[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-    ScanKeyInit(&key[1], Anum_pg_attribute_attnum, BTGreaterStrategyNumber, F_INT2GT, Int16GetDatum(0));
-    SysScanDesc scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true, snapshot, 2, key);
-    HeapTuple tuple;
-    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-        const auto *row = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
-        if (row->attisdropped)
-            continue;
-        struct {
-            NameData name;
-            Oid relid;
-            Oid type;
-            int32 modifier;
-            int32 number;
-        } mark = {{}, relid, row->atttypid, row->atttypmod, row->attnum};
-        namestrcpy(&mark.name, NameStr(row->attname));
-        digest.add(&mark, sizeof(mark));
-        add_labels(row->atttypid, snapshot, digest);
-    }
-    systable_endscan(scan);
-    table_close(catalog, AccessShareLock);
-}
-
-// Adds every row of a small table of ours: the text of its columns.
-void add_rows(Oid relid, Snapshot snapshot, Digest &digest) {
-    ::Relation table = table_open(relid, AccessShareLock);
-    const TupleDesc description = RelationGetDescr(table);
-    SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
-    HeapTuple tuple;
-    while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-        StringInfoData text;
-        initStringInfo(&text);
-        for (int column = 1; column <= description->natts; ++column) {
-            const char *value = SPI_getvalue(tuple, description, column);
-            if (value != nullptr)
-                appendStringInfo(&text, "%d:%s", column, value);
-            appendStringInfoChar(&text, '\n');
-        }
-        digest.add(text.data, text.len);
-        pfree(text.data);
-    }
-    systable_endscan(scan);
-    table_close(table, AccessShareLock);
-}
-
-// Adds the extension's version: its catalogue of definitions changes with it.
-void add_version(Snapshot snapshot, Digest &digest) {
-    ::Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("whitecross"));
-    SysScanDesc scan = systable_beginscan(catalog, ExtensionNameIndexId, true, snapshot, 1, &key);
-    HeapTuple tuple = systable_getnext(scan);
-    if (HeapTupleIsValid(tuple)) {
-        const char *version = SPI_getvalue(tuple, RelationGetDescr(catalog), Anum_pg_extension_extversion);
-        digest.add(version, strlen(version));
-        const Oid oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->oid;
-        digest.add(&oid, sizeof(oid));
-    }
-    systable_endscan(scan);
-    table_close(catalog, AccessShareLock);
 }
 
 // --- C++
