@@ -11,6 +11,7 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/sinval.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/resowner.h"
@@ -185,6 +186,21 @@ void register_static_worker(const Program &program) {
     worker.bgw_restart_time = 5;
     BackgroundWorker *const description = &worker;
     call([=] { RegisterBackgroundWorker(description); });
+}
+
+void sleep_idle(long milliseconds) {
+    call([=] {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds < 0 ? 0 : WL_TIMEOUT), milliseconds,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        if (catchupInterruptPending)
+            ProcessCatchupInterrupt();
+        if (ConfigReloadPending) {
+            ConfigReloadPending = false;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+    });
 }
 
 namespace {

@@ -76,6 +76,11 @@ class FreeWorker {
 // failed. Only while the server loads the library.
 void register_static_worker(const Program &program);
 
+// Sleeps until this process's latch is set or the time is over (negative: however long that takes), and then sees to
+// what a process that lives long has to between transactions: it takes in what others have changed in the catalogues,
+// and reads the configuration again. Throws Error (cancel, shutdown).
+void sleep_idle(long milliseconds);
+
 // In the worker: signal handlers, the shared memory, the connection. Make it first thing in the entry function.
 // A first request to stop cancels what runs (57014), so that the worker can still say what became of it; a second one
 // ends the process, as it would an ordinary session.

@@ -18,10 +18,7 @@ extern "C" {
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "storage/sinval.h"
 #include "tcop/tcopprot.h"
-#include "utils/wait_event.h"
 WC_EXPORT void wc_live_launcher(Datum argument);
 WC_EXPORT void wc_live_scout(Datum argument);
 }
@@ -151,19 +148,7 @@ void launch() {
     Launcher launcher;
     while (ShutdownRequestPending == 0) {
         const TimestampTz next = launcher.look();
-        pg::call([=] {
-            const long timeout = next == 0 ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
-            (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout < 0 ? 0 : WL_TIMEOUT), timeout,
-                            PG_WAIT_EXTENSION);
-            ResetLatch(MyLatch);
-            CHECK_FOR_INTERRUPTS();
-            if (catchupInterruptPending)
-                ProcessCatchupInterrupt();
-            if (ConfigReloadPending) {
-                ConfigReloadPending = false;
-                ProcessConfigFile(PGC_SIGHUP);
-            }
-        });
+        pg::sleep_idle(next == 0 ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next));
         board::on_by_default(pg::settings::live_refresh);
     }
 }

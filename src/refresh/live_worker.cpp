@@ -12,12 +12,8 @@
 
 extern "C" {
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
-#include "storage/latch.h"
-#include "storage/sinval.h"
 #include "utils/backend_status.h"
 #include "utils/ps_status.h"
-#include "utils/wait_event.h"
 WC_EXPORT void wc_live_worker(Datum argument);
 }
 
@@ -236,23 +232,9 @@ class Worker {
             const TimestampTz now = GetCurrentTimestamp();
             if (until != 0 && until <= now)
                 return;
-            sleep(until == 0 ? longest_sleep_ms
-                             : std::min(longest_sleep_ms, TimestampDifferenceMilliseconds(now, until) + 1));
+            pg::sleep_idle(until == 0 ? longest_sleep_ms
+                                      : std::min(longest_sleep_ms, TimestampDifferenceMilliseconds(now, until) + 1));
         }
-    }
-
-    static void sleep(long milliseconds) {
-        pg::call([=] {
-            (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
-            ResetLatch(MyLatch);
-            CHECK_FOR_INTERRUPTS();
-            if (catchupInterruptPending)
-                ProcessCatchupInterrupt();
-            if (ConfigReloadPending) {
-                ConfigReloadPending = false;
-                ProcessConfigFile(PGC_SIGHUP);
-            }
-        });
     }
 
     std::map<std::string, Watch> watches_;
