@@ -2,6 +2,7 @@
 #include "refresh/consume.hpp"
 
 #include "pg/membership.hpp"
+#include "schema/schema.hpp"
 
 extern "C" {
 #include "utils/queryenvironment.h"
@@ -71,9 +72,7 @@ Consumption::Consumption(pg::Spi &, const Plan &plan, const std::string &consume
                                  : "CASE WHEN c.table_name <> ALL (pg_catalog.string_to_array(" +
                                        pg::quote_value(plan.whole_tables) + ", ',')) THEN c.keys END";
     const std::string sql = "SELECT c.table_name, " + keys + " FROM " + pg::quote_name(pg::extension_schema()) +
-                            ".wc_change AS c"
-                            " WHERE c.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"
-                            "   AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, $1::pg_snapshot)"
+                            ".wc_change AS c WHERE " + schema::pending_condition("$1::pg_snapshot") +
                             "   AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))"
                             " GROUP BY 1, 2 LIMIT $3";
     const char *const sql_text = sql.c_str();

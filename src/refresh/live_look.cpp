@@ -5,30 +5,13 @@
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
+#include "refresh/facts.hpp"
 #include "refresh/perform.hpp"
 #include "refresh/record.hpp"
 
 namespace wc::refresh::live {
 
 namespace {
-
-struct Facts {
-    bool populated = false;
-    Oid owner = InvalidOid;
-};
-
-Facts facts(Oid relid) {
-    return pg::call([=] {
-        Facts out;
-        HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-        if (!HeapTupleIsValid(tuple))
-            return out;
-        const auto *row = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-        out = {row->relispopulated, row->relowner};
-        ReleaseSysCache(tuple);
-        return out;
-    });
-}
 
 // What the last refresh of each view left, and whether anything has been noted since. Changes are found by the index,
 // from the oldest transaction that the refresh had not seen.
@@ -37,10 +20,8 @@ std::map<std::string, pg::Row> states(pg::Spi &spi) {
     std::map<std::string, pg::Row> by_view;
     for (auto &row : spi.read("SELECT s.view_name, s.clock, p.problem, p.next_moment, s.consumed IS NULL OR EXISTS ("
                               "SELECT FROM " +
-                              ext +
-                              "wc_change AS c WHERE c.xid >= pg_catalog.pg_snapshot_xmin(s.consumed) "
-                              "AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, s.consumed) "
-                              "AND c.table_name = ANY (pg_catalog.string_to_array(p.tables, ','))) "
+                              ext + "wc_change AS c WHERE " + schema::pending_condition("s.consumed") +
+                              " AND c.table_name = ANY (pg_catalog.string_to_array(p.tables, ','))) "
                               "FROM " +
                               ext +
                               "wc_view_state AS s, pg_catalog.jsonb_to_record(s.plan) "
@@ -98,17 +79,13 @@ TimestampTz next_moment(const LookedAt &view) {
     const pg::ActiveSnapshot snapshot;
     pg::Spi spi;
     const pg::UserScope owner(view.owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    const auto rows = spi.read("SELECT extract(epoch FROM m)::text FROM (" + view.next_moment + ") AS moment(m)").rows;
-    if (rows.empty() || !rows.front()[0])
-        return 0;
-    // Numeric: seconds with six digits behind the point, exactly.
-    const std::string &epoch = *rows.front()[0];
-    const size_t point = epoch.find('.');
-    const std::string fraction = point == std::string::npos ? "" : epoch.substr(point + 1);
-    const int64_t seconds = std::stoll(epoch.substr(0, point));
-    const int64_t micros = std::stoll((fraction + "000000").substr(0, 6));
-    const int64_t since_2000 = seconds - static_cast<int64_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
-    return since_2000 * USECS_PER_SEC + micros;
+    // In the server's own measure, microseconds since 2000: exact, because extract() gives a numeric.
+    const auto rows =
+        spi.read("SELECT ((extract(epoch FROM m) - extract(epoch FROM timestamptz '2000-01-01 00:00:00+00'))"
+                 " * 1000000)::int8 FROM (" +
+                 view.next_moment + ") AS moment(m)")
+            .rows;
+    return rows.empty() || !rows.front()[0] ? 0 : std::stoll(*rows.front()[0]);
 }
 
 } // namespace wc::refresh::live

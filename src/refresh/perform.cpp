@@ -4,6 +4,7 @@
 #include "pg/membership.hpp"
 #include "pg/worker.hpp"
 #include "refresh/apply.hpp"
+#include "refresh/facts.hpp"
 #include "refresh/locks.hpp"
 #include "refresh/moment.hpp"
 #include "refresh/record.hpp"
@@ -20,37 +21,6 @@ extern "C" {
 namespace wc::refresh {
 
 namespace {
-
-// What the catalogue says of a view at this moment.
-struct Facts {
-    bool there = false;
-    bool populated = false;
-    Oid owner = InvalidOid;
-    Oid filenode = InvalidOid;
-    NameData schema = {};
-    NameData name = {};
-};
-
-Facts facts(Oid relid) {
-    return pg::call([=] {
-        Facts out;
-        HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-        if (!HeapTupleIsValid(tuple))
-            return out;
-        const auto *row = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-        const char *schema = get_namespace_name(row->relnamespace);
-        if (row->relkind == RELKIND_MATVIEW && schema != nullptr) {
-            out.there = true;
-            out.populated = row->relispopulated;
-            out.owner = row->relowner;
-            out.filenode = row->relfilenode;
-            out.name = row->relname;
-            namestrcpy(&out.schema, schema);
-        }
-        ReleaseSysCache(tuple);
-        return out;
-    });
-}
 
 bool lock_view(Oid relid, LOCKMODE mode, bool wait) {
     return pg::call([=] {

@@ -5,23 +5,13 @@
 #include "pg/membership.hpp"
 #include "pg/relation.hpp"
 #include "pg/transaction.hpp"
+#include "refresh/facts.hpp"
 #include "refresh/moment.hpp"
 #include "refresh/perform.hpp"
 
 namespace wc::refresh {
 
 namespace {
-
-struct Facts {
-    bool populated;
-    Oid owner;
-};
-
-Facts facts(Oid view) {
-    const pg::Relation relation(view, NoLock);
-    const ::Relation open = relation.get();
-    return {RelationIsPopulated(open), open->rd_rel->relowner};
-}
 
 // Both numbers in one pass over the definition.
 std::string comparison(const schema::View &view, const std::string &definition) {
@@ -50,13 +40,11 @@ Verdict verify(const schema::View &view) {
     if (!state.empty()) {
         moment.set_clock(*state[0][0]);
         if (state[0][1])
-            out.pending =
-                std::stoll(*spi.read("SELECT pg_catalog.count(*) FROM " + schema +
-                                         ".wc_change AS c WHERE c.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"
-                                         " AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, $1::pg_snapshot)"
-                                         " AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))",
-                                     {state[0][1], state[0][2]})
-                                .rows[0][0]);
+            out.pending = std::stoll(*spi.read("SELECT pg_catalog.count(*) FROM " + schema + ".wc_change AS c WHERE " +
+                                                   schema::pending_condition("$1::pg_snapshot") +
+                                                   " AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))",
+                                               {state[0][1], state[0][2]})
+                                          .rows[0][0]);
     }
     if (!found.populated)
         return out;

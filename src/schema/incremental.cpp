@@ -18,13 +18,6 @@ const char *const changed_name = "wc_changed";
 const char *const snapshot = "$1::pg_catalog.pg_snapshot";
 const char *const then = "($2::timestamptz)";
 
-// Changes that a view has not taken up: those of transactions that its consumed snapshot did not see. The first
-// condition is a range of the primary key.
-std::string pending_condition(const std::string &alias) {
-    return alias + ".xid >= pg_catalog.pg_snapshot_xmin(" + snapshot + ") AND NOT pg_catalog.pg_visible_in_snapshot(" +
-           alias + ".xid, " + snapshot + ")";
-}
-
 std::string quoted_list(const std::vector<std::string> &values) {
     std::string list;
     for (const auto &value : values)
@@ -106,6 +99,11 @@ std::string ambiguous_column(const Site &site, const std::string &table) {
 }
 
 } // namespace
+
+std::string pending_condition(const std::string &consumed) {
+    return "c.xid >= pg_catalog.pg_snapshot_xmin(" + consumed + ") AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, " +
+           consumed + ")";
+}
 
 Incremental incremental(pg::Spi &spi, const std::string &name) {
     Incremental plan;
@@ -199,14 +197,14 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
         queries = "SELECT " + key_names(plan.key_columns.size(), "NULL AS k") + " WHERE false";
     plan.keys = "SELECT DISTINCT " + texts + " FROM (" + queries + ") AS k WHERE " + known;
     plan.keys_of_log = std::string("WITH ") + changed_name + " AS MATERIALIZED (SELECT c.table_name, c.keys FROM " +
-                       ext + "wc_change AS c WHERE " + pending_condition("c") +
+                       ext + "wc_change AS c WHERE " + pending_condition(snapshot) +
                        " AND c.keys IS NOT NULL AND c.table_name IN (" + quoted_list(plan.tables) + ")) " + plan.keys;
 
     const std::string of_all =
         whole.empty() ? "c.keys IS NULL" : "(c.keys IS NULL OR c.table_name IN (" + quoted_list(whole) + "))";
     plan.pending = "SELECT count(*), min(c.noted_at), coalesce(bool_or(" + of_all +
                    "), false), string_agg(DISTINCT c.table_name, ', ') FILTER (WHERE " + of_all + ") FROM " + ext +
-                   "wc_change AS c WHERE " + pending_condition("c") + " AND c.table_name IN (" +
+                   "wc_change AS c WHERE " + pending_condition(snapshot) + " AND c.table_name IN (" +
                    quoted_list(plan.tables) + ")";
     if (row.next_moment) {
         of_time.then.clear();

@@ -37,4 +37,8 @@ void on_view_made(FillView fill);
 using AfterInstall = void (*)(pg::Spi &spi);
 void on_views_installed(AfterInstall after);
 
+// The condition on wc_change AS c of the changes that a view has not taken up: those of transactions that its consumed
+// snapshot did not see. consumed: that as an SQL expression. Its first half is a range of the primary key.
+std::string pending_condition(const std::string &consumed);
+
 } // namespace wc::schema
