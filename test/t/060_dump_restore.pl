@@ -70,18 +70,10 @@ SQL
 my (%before, %jobs_before);
 for my $kind (qw(reference platform)) {
     my $schema = $schema{$kind};
-    make_database($node, $kind, $kind, whitecross => 0, extensions => $kind eq 'reference' ? ['pg_cron'] : []);
+    make_database($node, $kind, $kind, whitecross => 0, owner => 'registrar', extensions => $kind eq 'reference' ? ['pg_cron'] : []);
     my $pressure = $kind eq 'platform' ? '"bloodPressureDiastolic"' : 'diastolic';
     $node->safe_psql($kind, <<"SQL");
 CREATE SCHEMA IF NOT EXISTS $schema;
-DO \$\$
-DECLARE base record;
-BEGIN
-  FOR base IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('ALTER TABLE public.%I OWNER TO registrar', base.tablename);
-  END LOOP;
-END
-\$\$;
 UPDATE vital_signs SET "heartRate" = 500 WHERE id = (SELECT min(id::text)::uuid FROM vital_signs);
 UPDATE vital_signs SET $pressure = 10 WHERE id IN (SELECT id FROM vital_signs ORDER BY id LIMIT 3);
 -- A child of four enrolled at 24 and long grown up: the rule looks at the day of enrolment.

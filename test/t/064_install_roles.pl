@@ -10,22 +10,14 @@ use Test::More;
 use WhiteCross::Test;
 
 my $node = new_node('roles');
-make_database($node, 'plain', 'reference', students => 30, whitecross => 0);
+$node->safe_psql('postgres', 'CREATE ROLE registrar NOLOGIN');
+make_database($node, 'plain', 'reference', students => 30, whitecross => 0, owner => 'registrar');
 $node->safe_psql('plain', <<'SQL');
-CREATE ROLE registrar NOLOGIN;
 CREATE ROLE clinic NOLOGIN;
 CREATE ROLE operator;
 CREATE ROLE app;
 CREATE ROLE "Head Nurse";
 CREATE ROLE substitute;
-DO $$
-DECLARE base record;
-BEGIN
-  FOR base IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('ALTER TABLE public.%I OWNER TO registrar', base.tablename);
-  END LOOP;
-END
-$$;
 SQL
 
 my $database = 'site0';

@@ -24,17 +24,9 @@ my %schema = (reference => 'wc', platform => 'public');
 # The tables of a site, not the extension.
 sub make_tables {
     my ($database, $kind) = @_;
-    make_database($node, $database, $kind, whitecross => 0);
+    make_database($node, $database, $kind, whitecross => 0, owner => 'registrar');
     $node->safe_psql($database, <<"SQL");
 CREATE SCHEMA IF NOT EXISTS $schema{$kind};
-DO \$\$
-DECLARE base record;
-BEGIN
-  FOR base IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('ALTER TABLE public.%I OWNER TO registrar', base.tablename);
-  END LOOP;
-END
-\$\$;
 UPDATE vital_signs SET "heartRate" = 500 WHERE id = (SELECT min(id::text)::uuid FROM vital_signs);
 SQL
     return;

@@ -42,8 +42,8 @@ sub new_node {
     return $node;
 }
 
-# make_database(NODE, NAME, KIND, students => 200, extensions => ['pg_cron'], whitecross => 1): a database from the
-# fixtures; KIND is reference, platform, renamed or empty (see test/make-database).
+# make_database(NODE, NAME, KIND, students => 200, extensions => ['pg_cron'], whitecross => 1, owner => ROLE): a database from
+# the fixtures; KIND is reference, platform, renamed or empty (see test/make-database). The owner gets all tables.
 sub make_database {
     my ($node, $name, $kind, %options) = @_;
     local $ENV{PGHOST}             = $node->host;
@@ -52,6 +52,9 @@ sub make_database {
     local $ENV{WITHOUT_WHITECROSS} = ($options{whitecross} // 1) ? '' : 1;
     PostgreSQL::Test::Utils::system_log(tree() . '/test/make-database', $name, $kind, @{ $options{extensions} // [] }) == 0
       or die "database $name could not be made\n";
+    $node->safe_psql($name, <<"SQL") if $options{owner};
+SELECT format('ALTER TABLE public.%I OWNER TO $options{owner}', tablename) FROM pg_tables WHERE schemaname = 'public' \\gexec
+SQL
     return;
 }
 
