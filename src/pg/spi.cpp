@@ -101,6 +101,10 @@ Text Spi::value(const std::string &sql, const std::vector<Text> &parameters) {
     return result.rows.front().front();
 }
 
+Oid oid_of(const Text &value) {
+    return value ? static_cast<Oid>(std::stoul(*value)) : InvalidOid;
+}
+
 std::string quote_name(const std::string &name) {
     const char *text = name.c_str();
     // Statements are compared with what they were: the session's quote_all_identifiers must not change them.

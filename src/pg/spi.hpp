@@ -36,6 +36,9 @@ class Spi {
     int exceptions_;
 };
 
+// An OID that a query gave; of NULL: InvalidOid.
+Oid oid_of(const Text &value);
+
 // Double-quotes an identifier where it needs it; single-quotes a literal.
 std::string quote_name(const std::string &name);
 std::string quote_value(const std::string &value);

@@ -174,7 +174,7 @@ std::vector<Oid> find_databases() {
         if (row[1] && !parse_bool(row[1]->c_str(), &on)) // set where the library wasn't loaded to check it
             on = false;
         if (on)
-            found.push_back(static_cast<Oid>(std::stoul(*row[0])));
+            found.push_back(pg::oid_of(row[0]));
     }
     return found;
 }

@@ -2,6 +2,7 @@
 #include "pg/function.hpp"
 #include "pg/guc.hpp"
 #include "refresh/live_board.hpp"
+#include "refresh/moment.hpp"
 
 using namespace wc;
 using namespace wc::refresh;
@@ -11,7 +12,7 @@ namespace {
 pg::Text timestamp(TimestampTz at) {
     if (at == 0)
         return {};
-    return pg::call([=] { return timestamptz_to_str(at); }); // ISO, whatever DateStyle is
+    return timestamp_text(at);
 }
 
 } // namespace

@@ -18,7 +18,7 @@ class Moment {
     // Another clock from here on, as text that timestamp_text() gave.
     void set_clock(const std::string &clock);
 
-    // When the snapshot was taken, by the server's clock.
+    // When the snapshot was taken, by the server's clock: what was committed before is in it.
     [[nodiscard]] TimestampTz taken_at() const { return taken_at_; }
 
     // What the snapshot sees, as a pg_snapshot. Of this transaction itself it sees what was written so far, but not
@@ -27,8 +27,8 @@ class Moment {
 
   private:
     pg::SettingScope settings_;
+    TimestampTz taken_at_; // before the snapshot: so it shows all that was committed until then
     pg::ActiveSnapshot snapshot_;
-    TimestampTz taken_at_;
     std::string clock_;
 };
 

@@ -61,7 +61,7 @@ void give_up_laggards(pg::Spi &spi, const std::string &schema, const std::string
             .rows;
     for (const auto &row : laggards) {
         // One that is being refreshed is about to be up to date. Its row of the state is nobody's while we hold this.
-        if (lock_refresh(static_cast<Oid>(std::stoul(*row[1])), false))
+        if (lock_refresh(pg::oid_of(row[1]), false))
             spi.query("UPDATE " + schema + ".wc_view_state SET consumed = NULL WHERE view_name = $1", {row[0]});
     }
 }

@@ -114,7 +114,7 @@ void restore_grants(pg::Spi &spi, const Site &site, const State &state) {
             const auto failure = pg::attempt([&] {
                 std::optional<pg::UserScope> grantor;
                 if (!by_owner)
-                    grantor.emplace(static_cast<Oid>(std::stoul(*row[1])), SECURITY_LOCAL_USERID_CHANGE);
+                    grantor.emplace(pg::oid_of(row[1]), SECURITY_LOCAL_USERID_CHANGE);
                 spi.query(*row[0]);
             });
             if (failure && by_owner)

@@ -28,7 +28,7 @@ void finish_constraint(pg::Spi &spi, const Site &site, State &state) {
                                " WHERE k.contype = 'c' AND k.coninhcount > 0 AND k.conname = $2",
                                {std::to_string(table), state.wanted.name})
                          .rows)
-        state.inherited.push_back(static_cast<Oid>(std::stoul(*row[0])));
+        state.inherited.push_back(pg::oid_of(row[0]));
     link(state);
     spi.query("COMMENT ON CONSTRAINT " + name + " ON " + site.qualified(state.wanted.table) + " IS " +
               pg::quote_value(state.wanted.comment));

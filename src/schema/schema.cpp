@@ -30,7 +30,7 @@ std::vector<View> views(pg::Spi &spi) {
         View &view = by_name[*row[0]];
         view.name = *row[0];
         view.schema = base;
-        view.relid = row[1] ? static_cast<Oid>(std::stoul(*row[1])) : InvalidOid;
+        view.relid = pg::oid_of(row[1]);
         view.key_columns.push_back(*row[2]);
     }
     std::vector<View> all;

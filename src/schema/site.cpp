@@ -61,7 +61,7 @@ Site::Site(pg::Spi &spi) : extension_schema_(pg::quote_name(pg::extension_schema
     for (auto &row : columns.rows) {
         SiteTable &table = tables_[*row[0]];
         table.name = *row[0];
-        table.relid = static_cast<Oid>(std::stoul(*row[1]));
+        table.relid = pg::oid_of(row[1]);
         SiteColumn column;
         column.name = *row[2];
         column.type = *row[3];

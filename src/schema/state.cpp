@@ -31,10 +31,6 @@ struct Present {
     pg::Text comment;
 };
 
-Oid oid_of(const pg::Text &value) {
-    return value ? static_cast<Oid>(std::stoul(*value)) : InvalidOid;
-}
-
 std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site) {
     const std::string &ext = site.extension_schema();
     const std::string names =
@@ -65,11 +61,11 @@ std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site)
                {site.setting("base_schema")})
             .rows) {
         Present &present = all[*row[0]];
-        present.oid = oid_of(row[1]);
+        present.oid = pg::oid_of(row[1]);
         present.relkind = row[2]->front();
         present.populated = row[3] == "t";
         present.table = row[4].value_or("");
-        present.table_oid = oid_of(row[5]);
+        present.table_oid = pg::oid_of(row[5]);
         present.table_in_schema = row[6] == "t";
         present.unique = row[7] == "t";
         present.nulls_not_distinct = row[8] == "t";
@@ -122,7 +118,7 @@ std::map<std::pair<std::string, std::string>, PresentConstraint> present_constra
                                    names,
                                {site.setting("base_schema")})
                          .rows)
-        all[{*row[0], *row[1]}] = {oid_of(row[2]), row[3] == "t", row[4] == "t", row[5], row[6], {}};
+        all[{*row[0], *row[1]}] = {pg::oid_of(row[2]), row[3] == "t", row[4] == "t", row[5], row[6], {}};
     // A constraint of a partition knows its parent's by nothing but the name.
     for (auto &row : spi.query("WITH RECURSIVE child AS ("
                                "  SELECT t.relname AS parent, i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i"
@@ -139,7 +135,7 @@ std::map<std::pair<std::string, std::string>, PresentConstraint> present_constra
                                {site.setting("base_schema")})
                          .rows)
         if (const auto found = all.find({*row[0], *row[1]}); found != all.end())
-            found->second.inherited.push_back(oid_of(row[2]));
+            found->second.inherited.push_back(pg::oid_of(row[2]));
     return all;
 }
 
@@ -188,7 +184,7 @@ Links linked_objects(pg::Spi &spi) {
                                " WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
                                "   AND d.deptype = 'x' AND e.extname = 'whitecross'")
                          .rows)
-        all.emplace(oid_of(row[0]), oid_of(row[1]));
+        all.emplace(pg::oid_of(row[0]), pg::oid_of(row[1]));
     return all;
 }
 

@@ -35,10 +35,6 @@ struct Member {
     bool outside = false;     // one of the family has a parent that is not of it
 };
 
-Oid oid_of(const pg::Text &value) {
-    return value ? static_cast<Oid>(std::stoul(*value)) : InvalidOid;
-}
-
 std::string qualified(const pg::Text &schema, const pg::Text &name) {
     return pg::quote_name(*schema) + "." + pg::quote_name(*name);
 }
@@ -75,7 +71,7 @@ std::map<std::string, std::vector<Member>> members(pg::Spi &spi, const Site &sit
                    {site.setting("base_schema")})
              .rows)
         all[*row[0]].push_back(
-            {oid_of(row[1]), qualified(row[2], row[3]), row[4] == "t", row[5] == "t", row[6] == "t"});
+            {pg::oid_of(row[1]), qualified(row[2], row[3]), row[4] == "t", row[5] == "t", row[6] == "t"});
     return all;
 }
 
@@ -249,8 +245,8 @@ std::map<std::string, std::vector<Trigger>> present_triggers(pg::Spi &spi, const
                    {site.extension_schema() + ".wc_capture()"})
              .rows) {
         Trigger trigger;
-        trigger.oid = oid_of(row[0]);
-        trigger.relation = oid_of(row[1]);
+        trigger.oid = pg::oid_of(row[0]);
+        trigger.relation = pg::oid_of(row[1]);
         trigger.on = qualified(row[2], row[3]);
         trigger.name = *row[4];
         trigger.type = std::stoi(*row[5]);
@@ -339,7 +335,7 @@ void make_triggers(pg::Spi &spi, const Site &site, const State &state, bool extr
                                " ORDER BY t.oid",
                                {site.extension_schema() + ".wc_capture()", state.wanted.table})
                          .rows)
-        pg::link(TriggerRelationId, oid_of(row[0]));
+        pg::link(TriggerRelationId, pg::oid_of(row[0]));
 }
 
 } // namespace wc::schema

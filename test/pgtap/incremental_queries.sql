@@ -46,6 +46,21 @@ CREATE TABLE steps.found (step integer, view_name text, differ bigint, missed bi
 CREATE TABLE steps.plan AS SELECT q.*, (SELECT string_agg(quote_ident(c), ', ') FROM unnest(q.key_columns) AS c) AS key_list FROM wc_refresh_queries() AS q;
 SELECT is(problem, NULL, view_name || ' can be refreshed incrementally') FROM steps.plan ORDER BY view_name;
 
+-- Where a step puts what it finds of a view: made once and emptied, for each table that a transaction makes keeps its locks to the end.
+DO $tables$
+DECLARE
+  p steps.plan;
+BEGIN
+  FOR p IN SELECT * FROM steps.plan LOOP
+    EXECUTE format('CREATE TABLE steps.%I AS TABLE %I WITH NO DATA', 'whole ' || p.view_name, p.view_name);
+    EXECUTE format('CREATE TABLE steps.%I AS TABLE %I WITH NO DATA', 'restricted ' || p.view_name, p.view_name);
+    EXECUTE format('CREATE TABLE steps.%I AS SELECT %s FROM %I WITH NO DATA', 'different ' || p.view_name, p.key_list, p.view_name);
+    EXECUTE format('CREATE TABLE steps.%I (%s)', 'keys ' || p.view_name,
+                   (SELECT string_agg(format('k%s text', n), ', ') FROM generate_series(1, cardinality(p.key_columns)) AS n));
+  END LOOP;
+END
+$tables$;
+
 -- ---- A step of the clock and what was written, against the views as they were before.
 CREATE FUNCTION steps.refresh(moment timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -61,35 +76,46 @@ $$;
 CREATE FUNCTION steps.look(step integer, moment timestamptz, seen text, was timestamptz, what text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   p steps.plan;
+  whole text;
+  restricted text;
+  different text;
+  keys text;
+  typed_keys text;
   arrays text;
   found steps.found;
 BEGIN
   PERFORM set_config('whitecross.now', moment::text, true);
   FOR p IN SELECT * FROM steps.plan LOOP
-    EXECUTE format('CREATE TEMP TABLE now_there AS %s', wc_view_query(p.view_name));
-    EXECUTE 'CREATE TEMP TABLE the_keys AS ' || replace(replace(p.keys, '$1', quote_literal(seen)), '$2', quote_literal(was));
-    EXECUTE format('CREATE TEMP TABLE different AS
-                      SELECT DISTINCT %2$s FROM ((TABLE now_there EXCEPT ALL TABLE %1$I) UNION ALL (TABLE %1$I EXCEPT ALL TABLE now_there)) AS d', p.view_name, p.key_list);
+    whole := format('steps.%I', 'whole ' || p.view_name);
+    restricted := format('steps.%I', 'restricted ' || p.view_name);
+    different := format('steps.%I', 'different ' || p.view_name);
+    keys := format('steps.%I', 'keys ' || p.view_name);
+    typed_keys := (SELECT string_agg(format('k%s::%s', n, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY n)
+                     FROM unnest(p.key_columns) WITH ORDINALITY AS c (name, n)
+                     JOIN pg_attribute AS a ON a.attrelid = p.view_name::regclass AND a.attname = c.name);
+    EXECUTE format('DELETE FROM %s', whole);
+    EXECUTE format('DELETE FROM %s', restricted);
+    EXECUTE format('DELETE FROM %s', different);
+    EXECUTE format('DELETE FROM %s', keys);
+    EXECUTE format('INSERT INTO %s %s', whole, wc_view_query(p.view_name));
+    EXECUTE format('INSERT INTO %s %s', keys, replace(replace(p.keys, '$1', quote_literal(seen)), '$2', quote_literal(was)));
+    EXECUTE format('INSERT INTO %1$s SELECT DISTINCT %2$s FROM ((TABLE %3$s EXCEPT ALL TABLE %4$I) UNION ALL (TABLE %4$I EXCEPT ALL TABLE %3$s)) AS d',
+                   different, p.key_list, whole, p.view_name);
     found := ROW (step, p.view_name, 0, 0, 0, 0, NULL, what);
-    SELECT count(*) INTO found.differ FROM different;
-    SELECT count(*) INTO found.keys FROM the_keys;
-    EXECUTE format('SELECT count(*) FROM different WHERE (%s) NOT IN (SELECT %s FROM the_keys)',
-                   p.key_list, (SELECT string_agg(format('k%s::%s', n, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY n)
-                                  FROM unnest(p.key_columns) WITH ORDINALITY AS c (name, n)
-                                  JOIN pg_attribute AS a ON a.attrelid = p.view_name::regclass AND a.attname = c.name)) INTO found.missed;
+    EXECUTE format('SELECT count(*) FROM %s', different) INTO found.differ;
+    EXECUTE format('SELECT count(*) FROM %s', keys) INTO found.keys;
+    EXECUTE format('SELECT count(*) FROM %s WHERE (%s) NOT IN (SELECT %s FROM %s)', different, p.key_list, typed_keys, keys) INTO found.missed;
     -- The restricted definition, for those keys.
-    EXECUTE (SELECT format('SELECT string_agg(quote_literal(coalesce(a::text, ''{}'')), chr(31)) FROM (SELECT unnest(ARRAY[%s]) AS a FROM the_keys) AS x',
-                           string_agg(format('array_agg(k%s)::text', n), ', ' ORDER BY n)) FROM generate_series(1, cardinality(p.key_columns)) AS n) INTO arrays;
-    EXECUTE format('CREATE TEMP TABLE restricted AS %s',
+    EXECUTE format('SELECT string_agg(quote_literal(coalesce(a::text, ''{}'')), chr(31)) FROM (SELECT unnest(ARRAY[%s]) AS a FROM %s) AS x',
+                   (SELECT string_agg(format('array_agg(k%s)::text', n), ', ' ORDER BY n) FROM generate_series(1, cardinality(p.key_columns)) AS n),
+                   keys) INTO arrays;
+    EXECUTE format('INSERT INTO %s %s', restricted,
                    replace(replace(p.restricted, '$1', split_part(arrays, chr(31), 1)), '$2', split_part(arrays, chr(31), 2)));
-    EXECUTE format('WITH whole AS (SELECT * FROM now_there WHERE (%1$s) IN (SELECT %2$s FROM the_keys))
-                    SELECT count(*) FROM ((TABLE whole EXCEPT ALL TABLE restricted) UNION ALL (TABLE restricted EXCEPT ALL TABLE whole)) AS d',
-                   p.key_list, (SELECT string_agg(format('k%s::%s', n, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY n)
-                                  FROM unnest(p.key_columns) WITH ORDINALITY AS c (name, n)
-                                  JOIN pg_attribute AS a ON a.attrelid = p.view_name::regclass AND a.attname = c.name)) INTO found.wrong;
+    EXECUTE format('WITH whole AS (SELECT * FROM %1$s WHERE (%2$s) IN (SELECT %3$s FROM %4$s))
+                    SELECT count(*) FROM ((TABLE whole EXCEPT ALL TABLE %5$s) UNION ALL (TABLE %5$s EXCEPT ALL TABLE whole)) AS d',
+                   whole, p.key_list, typed_keys, keys, restricted) INTO found.wrong;
     EXECUTE 'SELECT (pending.count > 0) FROM (' || replace(p.pending, '$1', quote_literal(seen)) || ') AS pending' INTO found.pending;
     INSERT INTO steps.found SELECT found.*;
-    DROP TABLE now_there, the_keys, different, restricted;
   END LOOP;
 END
 $$;
