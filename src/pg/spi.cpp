@@ -1,6 +1,8 @@
 // SQL from C++.
 #include "pg/spi.hpp"
 
+#include "pg/kept.hpp"
+
 namespace wc::pg {
 
 Spi::Spi() : exceptions_(std::uncaught_exceptions()) {
@@ -15,15 +17,15 @@ Spi::~Spi() {
         SPI_finish();
 }
 
-Result Spi::query(const std::string &sql, const std::vector<Text> &parameters) {
-    return run(sql, parameters, false);
+Result Spi::query(const std::string &sql, const std::vector<Text> &parameters, Planned planned) {
+    return run(sql, parameters, false, planned);
 }
 
-Result Spi::read(const std::string &sql, const std::vector<Text> &parameters) {
-    return run(sql, parameters, true);
+Result Spi::read(const std::string &sql, const std::vector<Text> &parameters, Planned planned) {
+    return run(sql, parameters, true, planned);
 }
 
-Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, bool read_only) {
+Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, bool read_only, Planned planned) {
     const auto count = parameters.size();
     std::vector<Oid> types(count, TEXTOID);
     std::vector<const char *> texts(count);
@@ -43,7 +45,7 @@ Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, boo
     const Cells cells = call([=] {
         Cells out;
         int code;
-        if (count == 0) {
+        if (count == 0 && planned == Planned::Once) {
             code = SPI_execute(text, read_only, 0);
         } else {
             auto *values = static_cast<Datum *>(palloc0(sizeof(Datum) * count));
@@ -53,7 +55,10 @@ Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, boo
                 if (text_array[i] != nullptr)
                     values[i] = CStringGetTextDatum(text_array[i]);
             }
-            code = SPI_execute_with_args(text, static_cast<int>(count), type_array, values, nulls, read_only, 0);
+            code = planned == Planned::Kept
+                       ? SPI_execute_plan(kept_plan(text, static_cast<int>(count), type_array), values, nulls,
+                                          read_only, 0)
+                       : SPI_execute_with_args(text, static_cast<int>(count), type_array, values, nulls, read_only, 0);
         }
         if (code < 0)
             elog(ERROR, "statement failed in the server programming interface: %s", SPI_result_code_string(code));
@@ -94,8 +99,8 @@ Result Spi::run(const std::string &sql, const std::vector<Text> &parameters, boo
     return result;
 }
 
-Text Spi::value(const std::string &sql, const std::vector<Text> &parameters) {
-    Result result = query(sql, parameters);
+Text Spi::value(const std::string &sql, const std::vector<Text> &parameters, Planned planned) {
+    Result result = query(sql, parameters, planned);
     if (result.rows.empty() || result.rows.front().empty())
         return {};
     return result.rows.front().front();

@@ -13,6 +13,10 @@ struct Result {
     uint64_t processed = 0; // rows returned, or affected by INSERT, UPDATE, DELETE
 };
 
+// Whether a statement is planned for this one time, or its plan kept for the session (pg/kept.hpp). Kept is for what a
+// session runs often; its text has to stay the same, and parameters go by their values.
+enum class Planned { Once, Kept };
+
 class Spi {
   public:
     Spi();
@@ -22,17 +26,17 @@ class Spi {
 
     // Runs one or more statements; parameters $1, $2, ... are of type text. Results are the last statement's rows.
     // Throws Error.
-    Result query(const std::string &sql, const std::vector<Text> &parameters = {});
+    Result query(const std::string &sql, const std::vector<Text> &parameters = {}, Planned planned = Planned::Once);
 
     // The same with the active snapshot and no other, where query() takes a new one in a READ COMMITTED transaction;
     // only statements that write nothing.
-    Result read(const std::string &sql, const std::vector<Text> &parameters = {});
+    Result read(const std::string &sql, const std::vector<Text> &parameters = {}, Planned planned = Planned::Once);
 
     // The first column of the first row; empty: NULL or no row.
-    Text value(const std::string &sql, const std::vector<Text> &parameters = {});
+    Text value(const std::string &sql, const std::vector<Text> &parameters = {}, Planned planned = Planned::Once);
 
   private:
-    static Result run(const std::string &sql, const std::vector<Text> &parameters, bool read_only);
+    static Result run(const std::string &sql, const std::vector<Text> &parameters, bool read_only, Planned planned);
     int exceptions_;
 };
 

@@ -2,6 +2,7 @@
 #include "refresh/apply.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/kept.hpp"
 
 extern "C" {
 #include "access/tableam.h"
@@ -13,6 +14,10 @@ namespace wc::refresh {
 namespace {
 
 constexpr int batch = 500;
+
+// Up to so many keys a kept plan serves, which takes any array to have ten elements. More of them are worth planning
+// with their number.
+constexpr int64_t few_keys = 300;
 
 // What the plan's query says in its first column.
 enum What { remove = 1, change = 2, add = 3 };
@@ -105,8 +110,10 @@ Written write_differences(Oid view, const char *sql, const Keys &keys) {
     Oid *types = static_cast<Oid *>(palloc(sizeof(Oid) * keys.columns));
     for (int i = 0; i < keys.columns; ++i)
         types[i] = TEXTARRAYOID;
-    Portal portal = SPI_cursor_open_with_args(nullptr, sql, keys.columns, types, const_cast<Datum *>(keys.arrays),
-                                              nullptr, true, 0);
+    auto *arrays = const_cast<Datum *>(keys.arrays);
+    Portal portal = keys.count <= few_keys
+                        ? SPI_cursor_open(nullptr, pg::kept_plan(sql, keys.columns, types), arrays, nullptr, true)
+                        : SPI_cursor_open_with_args(nullptr, sql, keys.columns, types, arrays, nullptr, true, 0);
     const Target target = open_target(view);
     const int columns = RelationGetDescr(target.relation)->natts + leading_columns;
     auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * columns));

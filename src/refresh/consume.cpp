@@ -1,6 +1,7 @@
 // Which keys of a view a refresh has to compute anew.
 #include "refresh/consume.hpp"
 
+#include "pg/kept.hpp"
 #include "pg/membership.hpp"
 #include "schema/schema.hpp"
 
@@ -30,7 +31,7 @@ Found register_pending(const char *sql, const char *consumed, const char *tables
     Found out;
     Oid types[3] = {TEXTOID, TEXTOID, INT8OID};
     Datum values[3] = {CStringGetTextDatum(consumed), CStringGetTextDatum(tables), Int64GetDatum(limit)};
-    Portal portal = SPI_cursor_open_with_args(nullptr, sql, 3, types, values, nullptr, true, 0);
+    Portal portal = SPI_cursor_open(nullptr, pg::kept_plan(sql, 3, types), values, nullptr, true);
     auto *relation = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
     Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
     for (;;) {
@@ -95,7 +96,8 @@ Keys Consumption::keys(const std::string &consumed, const std::string &clock) co
         Keys out;
         Oid types[3] = {TEXTOID, TEXTOID, INT8OID};
         Datum values[3] = {CStringGetTextDatum(consumed_text), CStringGetTextDatum(clock_text), Int64GetDatum(most)};
-        if (SPI_execute_with_args(sql, 3, types, values, nullptr, true, 0) != SPI_OK_SELECT || SPI_processed != 1)
+        if (SPI_execute_plan(pg::kept_plan(sql, 3, types), values, nullptr, true, 0) != SPI_OK_SELECT ||
+            SPI_processed != 1)
             elog(ERROR, "the query for changed keys gave no row");
         bool null;
         out.columns = columns;

@@ -44,7 +44,7 @@ void take_away(pg::Spi &spi, const std::string &schema) {
             ".wc_view_state AS s WHERE s.consumed IS NOT NULL AND EXISTS (SELECT FROM pg_class AS v "
             "WHERE v.oid = split_part(s.trust ->> 'view', '/', 1)::oid)), pg_snapshot_xmin(pg_current_snapshot())) "
             "ORDER BY c.xid, c.seq LIMIT $1::int8 FOR UPDATE SKIP LOCKED))",
-        {most_pruned});
+        {most_pruned}, pg::Planned::Kept);
 }
 
 // Gives up what is pending for views that the whole log is pending for.

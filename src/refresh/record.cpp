@@ -184,7 +184,7 @@ void record_success(pg::Spi &spi, const std::string &schema, const Job &job, con
                   " (SELECT count(*) FROM counted WHERE status = 'failed'))"
                   " ON CONFLICT (view_name) DO UPDATE SET " +
                   set + "refreshes = s.refreshes + excluded.refreshes, failures = s.failures + excluded.failures",
-              parameters);
+              parameters, pg::Planned::Kept);
 }
 
 // A failed or skipped attempt.
@@ -258,7 +258,7 @@ std::optional<Recorded> recall(pg::Spi &spi, const std::string &view, const std:
                      ".wc_view_state AS s, pg_catalog.jsonb_to_record(s.plan) AS p(problem text, tables text, "
                      "whole_tables text, key_columns text, keys text, difference text, next_moment text) "
                      "WHERE s.view_name = $1 AND s.clock IS NOT NULL",
-                 {view, clock})
+                 {view, clock}, pg::Planned::Kept)
             .rows;
     if (rows.empty())
         return {};

@@ -21,6 +21,7 @@ CREATE FUNCTION wall_failed_commit(sql text) RETURNS text AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_loop(kind text) RETURNS int AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_setting(name text, value text, sql text) RETURNS text AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_setting_attempt(name text, value text, sql text) RETURNS text AS :'wall' LANGUAGE c;
+CREATE FUNCTION wall_kept(sql text, value text) RETURNS text AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_user(role text, sql text) RETURNS text AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_user_attempt(role text, sql text) RETURNS text AS :'wall' LANGUAGE c;
 CREATE FUNCTION wall_relation(relation regclass, ending text) RETURNS int AS :'wall' LANGUAGE c;
@@ -188,6 +189,29 @@ RESET application_name;
 SELECT wall_holdoff('SELECT 1/0') AS as_before;
 SELECT wall_raise_held();
 SELECT wall_held() AS held;
+
+-- Kept plans: another value, another shape of the table, none, a new one of the name; an error keeps nothing; a session
+-- keeps so many and no more, and finds again what it had to let go.
+CREATE TABLE wall.changing (a int);
+INSERT INTO wall.changing VALUES (1), (2);
+SELECT n, wall_kept('SELECT a + 1 FROM wall.changing WHERE a = $1::int', n::text) FROM generate_series(1, 3) AS n;
+ALTER TABLE wall.changing ALTER a TYPE numeric(5, 1), ADD b text;
+SELECT wall_kept('SELECT a + 1 FROM wall.changing WHERE a = $1::int', '2');
+SELECT wall_kept('SELECT a + 1 FROM wall.changing WHERE a = $1::int', NULL) IS NULL AS none;
+DROP TABLE wall.changing;
+SELECT wall_kept('SELECT a + 1 FROM wall.changing WHERE a = $1::int', '2');
+SELECT wall_kept('SELECT b FROM wall.changing WHERE a = $1::int', '2');
+CREATE TABLE wall.changing (b text, a int);
+INSERT INTO wall.changing VALUES ('two', 2);
+SELECT wall_kept('SELECT a + 1 FROM wall.changing WHERE a = $1::int', '2');
+SELECT wall_kept('SELECT b FROM wall.changing WHERE a = $1::int', '2');
+SELECT wall_kept('SELECT 1 / $1::int', '0');
+SELECT wall_kept('SELECT 1 / $1::int', '1');
+SELECT count(*) AS before FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' \gset
+SELECT count(*) AS right FROM generate_series(1, 2) AS round, generate_series(1, 300) AS n
+ WHERE wall_kept(format('SELECT %s + $1::int', n), round::text) = (n + round)::text;
+SELECT count(*) - :before BETWEEN 100 AND 128 AS bounded FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource';
+SELECT wall_kept('SELECT b FROM wall.changing WHERE a = $1::int', '2');
 
 -- A result outlives the connections that were open when it was made.
 SELECT size, md5(wall_text(size)) = md5(repeat('0123456789', size / 10)) AS whole

@@ -334,6 +334,14 @@ WC_FUNCTION(wall_setting) {
     return pg::return_text(fcinfo, inside);
 }
 
+// wall_kept(sql, value): a statement with one parameter, by a plan that the session keeps -> its value.
+WC_FUNCTION(wall_kept) {
+    const std::string sql = pg::required_text(fcinfo, 0, "sql");
+    const pg::Text value = pg::text_argument(fcinfo, 1);
+    pg::Spi spi;
+    return pg::return_text(fcinfo, spi.value(sql, {value}, pg::Planned::Kept));
+}
+
 // wall_setting_attempt(name, value, sql): the same in an attempt -> then, and after it.
 WC_FUNCTION(wall_setting_attempt) {
     const std::string name = pg::required_text(fcinfo, 0, "name");
