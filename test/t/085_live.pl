@@ -143,6 +143,21 @@ is($node->safe_psql('other', 'SET whitecross.live_refresh = on; SELECT switched_
 my (undef, $denied) = try_sql($node, 'other', 'SET ROLE stranger; SET whitecross.live_refresh = on');
 is($denied, '42501', 'and who is no superuser may not even set it');
 
+# --- A worker that does not get on
+
+my $said = q{SELECT concat_ws(': ', status, detail) FROM wc_health_check() WHERE check_name = 'live mode'};
+ok($node->poll_query_until('school', 'SELECT behind_since IS NULL FROM wc_live_status()'), 'the worker has done all there was');
+like($node->safe_psql('school', $said), qr/^ok: /, 'with which the health check is content');
+my $stuck = $node->safe_psql('school', 'SELECT pid FROM wc_live_status()');
+kill 'STOP', $stuck;
+$node->safe_psql('school', q{UPDATE students SET "firstName" = 'Marker' WHERE id = (SELECT id FROM students ORDER BY id LIMIT 1)});
+like($node->safe_psql('school', $said), qr/^ok: /, 'a moment after a commit nothing is wrong');
+ok($node->poll_query_until('school', "SELECT ($said) LIKE 'warning: the views are behind by what was committed since %'"),
+    'ten seconds later the health check says since when the views are behind');
+kill 'CONT', $stuck;
+ok($node->poll_query_until('school', "SELECT ($said) LIKE 'ok: %'"), 'until the worker has caught up');
+is($node->safe_psql('school', q{SELECT count(*) FROM mv_student_health_summary WHERE "firstName" = 'Marker'}), '1', 'as it has');
+
 # --- The end of the server
 
 $node->stop('smart');

@@ -4,7 +4,7 @@ package WhiteCross::Oracle;
 # each refresh the question whether every view says what its rules say. Twice: wc_verify(), which evaluates the extension's
 # own definition, and the views of test/fixtures/truth, which are written by hand.
 #
-# There is a program for each of the two databases; a seed is 1,000 transactions in each, ten seeds unless asked for more. A
+# There is a program for each of the two databases; a seed is 2,000 transactions in each, ten seeds unless asked for more. A
 # seed is a district of its own; what a session draws is the same for the same seed, what four sessions make of it at
 # once is not quite. WC_ORACLE_SEEDS, WC_ORACLE_FIRST_SEED and WC_ORACLE_TRANSACTIONS ask for more, others and longer ones.
 
@@ -91,7 +91,7 @@ sub consult {
     my ($kind) = @_;
     my $seeds        = $ENV{WC_ORACLE_SEEDS}        // 10;
     my $first        = $ENV{WC_ORACLE_FIRST_SEED}   // 1;
-    my $transactions = $ENV{WC_ORACLE_TRANSACTIONS} // 1000;
+    my $transactions = $ENV{WC_ORACLE_TRANSACTIONS} // 2000;
     my $node = new_node("oracle_$kind", conf => "max_prepared_transactions = 20\nfsync = off\nautovacuum_naptime = 1\nlog_statement = none\n");
     make_template($node, 'plain',   $kind, 0);
     make_template($node, 'divided', $kind, 1);
