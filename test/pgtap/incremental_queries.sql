@@ -241,8 +241,8 @@ BEGIN
 END
 $$;
 SELECT is((SELECT next_moment FROM steps.plan WHERE view_name = 'mv_allergy_summary'), NULL, 'mv_allergy_summary does not depend on time');
-SELECT is(steps.next_moment(v), (date_trunc('day', now() AT TIME ZONE 'America/New_York') + interval '1 day') AT TIME ZONE 'America/New_York', v || ' waits for midnight')
-  FROM unnest(ARRAY['mv_student_health_summary', 'mv_compliance_status', 'mv_appointment_statistics']) AS v;
+SELECT is(steps.next_moment(v), (date_trunc('day', clock.at AT TIME ZONE 'America/New_York') + interval '1 day') AT TIME ZONE 'America/New_York', v || ' waits for midnight')
+  FROM (SELECT current_setting('whitecross.now')::timestamptz AS at) AS clock, unnest(ARRAY['mv_student_health_summary', 'mv_compliance_status', 'mv_appointment_statistics']) AS v;
 DO $moments$
 DECLARE
   clock timestamptz := date_trunc('day', now()) + interval '6 hours';
