@@ -11,9 +11,11 @@ EXTENSION_VERSION = 1.1.0
 # The installation script of this version is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
 	sql/tables.sql \
+	sql/site_views.sql \
 	sql/refresh_tables.sql \
 	sql/change_tables.sql \
 	sql/functions/schema.sql \
+	sql/functions/site_views.sql \
 	sql/functions/base_tables.sql \
 	sql/functions/refresh.sql \
 	sql/functions/capture.sql \

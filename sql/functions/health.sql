@@ -57,7 +57,7 @@ WITH site AS MATERIALIZED (
       FROM pg_class AS c
       JOIN site ON c.relnamespace = site.base_oid
      WHERE c.relkind IN ('r', 'p')
-       AND c.relname IN (SELECT d.table_name FROM @extschema@.wc_default_column AS d)
+       AND c.relname IN (SELECT d.table_name FROM @extschema@.wc_base_table AS d)
 ), indexes AS MATERIALIZED (
     SELECT o.name, o.kind, c.oid, i.indisvalid AND i.indisready AND i.indislive AS valid, i.indisunique,
            format('%I.%I', site.base_schema, o.name) AS qualified

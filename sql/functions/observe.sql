@@ -73,7 +73,7 @@ SELECT d.name,
             ELSE 'by hand' END,
        CASE WHEN k.known THEN p.pending_changes END,
        CASE WHEN k.known THEN p.oldest_pending END
-  FROM @extschema@.wc_view_definition AS d
+  FROM @extschema@.wc_view_catalogue AS d
  CROSS JOIN (SELECT value AS base_schema FROM @extschema@.wc_configuration WHERE name = 'base_schema') AS b
   LEFT JOIN pg_namespace AS n ON n.nspname = b.base_schema
   LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = d.name AND c.relkind = 'm'

@@ -30,7 +30,9 @@ CREATE VIEW @extschema@.wc_view_schedule AS
 SELECT d.view_name,
        coalesce(s.schedule, d.schedule) AS schedule,
        CASE WHEN s.view_name IS NULL THEN d.at_time ELSE s.at_time END AS at_time
-  FROM @extschema@.wc_default_schedule AS d
+  FROM (SELECT e.view_name, e.schedule, e.at_time FROM @extschema@.wc_default_schedule AS e
+        UNION ALL
+        SELECT v.name, 'hourly', NULL FROM @extschema@.wc_site_view AS v) AS d
   LEFT JOIN @extschema@.wc_site_schedule AS s ON s.view_name = d.view_name;
 COMMENT ON VIEW @extschema@.wc_view_schedule IS 'Schedule of each materialized view: the site''s, or the default; at_time is of the site''s time zone.';
 

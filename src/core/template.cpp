@@ -198,9 +198,16 @@ TableReference parse_table_reference(std::string_view body) {
     const size_t colon = body.find(':');
     TableReference reference;
     reference.table = trim(body.substr(0, colon));
-    for (auto &column : split_list(body.substr(colon + 1))) {
-        if (!is_name(column) ||
-            std::find(reference.columns.begin(), reference.columns.end(), column) != reference.columns.end())
+    for (auto &column : split_expressions(body.substr(colon + 1))) {
+        if (std::string_view rest = column; column.starts_with('"')) {
+            std::string name;
+            if (!take_identifier(rest, name) || !rest.empty())
+                malformed(body);
+            column = name;
+        } else if (!is_name(column)) {
+            malformed(body);
+        }
+        if (std::find(reference.columns.begin(), reference.columns.end(), column) != reference.columns.end())
             malformed(body);
         reference.columns.push_back(std::move(column));
     }

@@ -17,7 +17,8 @@ std::string expand(std::string_view text, const std::function<std::string(std::s
 // without the marks, and takes it away elsewhere. Throws std::invalid_argument for a mark without its partner.
 std::string choose_sections(std::string_view text, bool keys);
 
-// {table: column, column, ...}: a table with exactly those canonical columns.
+// {table: column, column, ...}: a table with exactly those canonical columns. Names are taken as they are written; a
+// column's may stand in double quotes.
 struct TableReference {
     std::string table;
     std::vector<std::string> columns;

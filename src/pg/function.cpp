@@ -1,6 +1,10 @@
 // Arguments and results of SQL-callable functions.
 #include "pg/function.hpp"
 
+extern "C" {
+#include "utils/array.h"
+}
+
 namespace wc::pg {
 
 MemoryContext ResultMemory::current_ = nullptr;
@@ -25,6 +29,55 @@ std::optional<bool> bool_argument(FunctionCallInfo fcinfo, int index) {
     if (PG_ARGISNULL(index))
         return {};
     return PG_GETARG_BOOL(index);
+}
+
+Text argument_as_text(FunctionCallInfo fcinfo, int index) {
+    if (PG_ARGISNULL(index))
+        return {};
+    const char *characters = call([=] {
+        Oid output;
+        bool varlena;
+        getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, index), &output, &varlena);
+        return OidOutputFunctionCall(output, PG_GETARG_DATUM(index));
+    });
+    return std::string(characters);
+}
+
+std::vector<std::string> required_texts(FunctionCallInfo fcinfo, int index, const char *argument) {
+    struct Elements {
+        char **values = nullptr; // a NULL where there is one
+        int count = 0;
+        int dimensions = 0;
+    };
+    Elements elements;
+    if (!PG_ARGISNULL(index))
+        elements = call([=] {
+            Elements out;
+            ArrayType *array = PG_GETARG_ARRAYTYPE_P(index);
+            Datum *datums;
+            bool *nulls;
+            deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &datums, &nulls, &out.count);
+            out.dimensions = ARR_NDIM(array);
+            out.values = static_cast<char **>(palloc0(sizeof(char *) * (out.count + 1)));
+            for (int i = 0; i < out.count; ++i)
+                if (!nulls[i])
+                    out.values[i] = TextDatumGetCString(datums[i]);
+            return out;
+        });
+    std::vector<std::string> texts;
+    bool null = PG_ARGISNULL(index);
+    for (int i = 0; i < elements.count; ++i) {
+        null = null || elements.values[i] == nullptr;
+        if (!null)
+            texts.emplace_back(elements.values[i]);
+    }
+    if (null)
+        throw Error(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(argument) + " must not be null", {},
+                    std::string("Give a value for ") + argument + ".");
+    if (elements.dimensions > 1)
+        throw Error(ERRCODE_INVALID_PARAMETER_VALUE, std::string(argument) + " must be a plain list", {},
+                    "Give an array of texts, not of arrays.");
+    return texts;
 }
 
 std::string required_text(FunctionCallInfo fcinfo, int index, const char *argument) {

@@ -14,6 +14,13 @@ std::optional<int> int_argument(FunctionCallInfo fcinfo, int index);
 // A bool argument; empty: NULL.
 std::optional<bool> bool_argument(FunctionCallInfo fcinfo, int index);
 
+// An argument of any type in its text form (jsonb); empty: NULL.
+Text argument_as_text(FunctionCallInfo fcinfo, int index);
+
+// A text[] argument that must be given, without NULLs in it. Throws 22004 with the argument's name, 22023 for an array
+// of arrays.
+std::vector<std::string> required_texts(FunctionCallInfo fcinfo, int index, const char *argument);
+
 // A text argument that must be given. Throws 22004 with the argument's name.
 std::string required_text(FunctionCallInfo fcinfo, int index, const char *argument);
 

@@ -149,6 +149,8 @@ std::optional<Whole> refresh_keys(const Job &job, const Facts &view, const Momen
         reason = trust.fault;
     if (reason.empty())
         reason = recorded->plan.problem;
+    if (reason.empty() && recorded->plan.untried)
+        reason = "it had too few rows to try whether it can be restricted to keys";
     if (reason.empty() && recorded->consumed.empty())
         reason = "the change log had grown longer than whitecross.change_log_limit";
     if (reason.empty() && recorded->ahead)
@@ -205,7 +207,7 @@ void refresh_whole(const Job &job, const Facts &view, Outcome &outcome) {
 void prepare_next(const Job &job, const Moment &moment, Traces &traces) {
     pg::Spi spi;
     const auto recorded = recall(spi, job.view, moment.clock());
-    if (recorded && recorded->plan.problem.empty()) {
+    if (recorded && recorded->plan.problem.empty() && !recorded->plan.untried) {
         traces.marks = take_marks(job.relid, recorded->plan.table_list()).marks;
         Marks same = recorded->marks;
         same["view"] = traces.marks->at("view");

@@ -1,6 +1,7 @@
 // The statements of a view's incremental refresh.
 #include "refresh/plan.hpp"
 
+#include "refresh/restriction.hpp"
 #include "schema/incremental.hpp"
 
 #include <algorithm>
@@ -139,6 +140,11 @@ Plan make_plan(pg::Spi &spi, const std::string &name) {
     plan.keys = keys_statement(incremental);
     plan.difference = difference_statement(spi, view, incremental);
     plan.next_moment = incremental.next_moment.value_or("");
+    if (view.of_site) {
+        const Restriction restriction = try_restriction(spi, view, incremental);
+        plan.problem = restriction.problem;
+        plan.untried = restriction.unknown;
+    }
     return plan;
 }
 

@@ -11,6 +11,7 @@ struct Plan {
     std::string problem;      // why the view can't be refreshed incrementally here; empty: it can
     std::string tables;       // canonical names of the tables whose changes matter, separated by commas
     std::string whole_tables; // those of them of which any change concerns the whole view
+    bool untried = false;     // of a site's definition: the next refresh is of the whole view, and tries it
     int key_columns = 0;      // of the refresh key
     std::string keys;       // $1 text: the consumed snapshot, $2 text: the clock of the last refresh, $3 int8: a limit.
                             // One row: how many keys, and for each key column the text[] of their values

@@ -170,7 +170,8 @@ void record_success(pg::Spi &spi, const std::string &schema, const Job &job, con
         const Plan &plan = *traces.plan;
         columns += ", plan";
         values += ", pg_catalog.jsonb_build_object('problem', " + parameter(plan.problem) + ", 'tables', " +
-                  parameter(plan.tables) + ", 'whole_tables', " + parameter(plan.whole_tables) + ", 'key_columns', " +
+                  parameter(plan.tables) + ", 'whole_tables', " + parameter(plan.whole_tables) + ", 'untried', " +
+                  parameter(plan.untried ? "true" : "false") + "::bool, 'key_columns', " +
                   parameter(std::to_string(plan.key_columns)) + "::int4, 'keys', " + parameter(plan.keys) +
                   ", 'difference', " + parameter(plan.difference) + ", 'next_moment', " + parameter(plan.next_moment) +
                   ")";
@@ -252,11 +253,11 @@ std::optional<Recorded> recall(pg::Spi &spi, const std::string &view, const std:
         spi.read("SELECT s.clock, s.consumed, s.clock > $2::timestamptz, s.row_count, "
                  "(SELECT pg_catalog.string_agg(m.key || E'\\n' || m.value, E'\\n') "
                  "   FROM pg_catalog.jsonb_each_text(s.trust) AS m), "
-                 "p.problem, p.tables, p.whole_tables, p.key_columns, p.keys, p.difference, p.next_moment "
+                 "p.problem, p.tables, p.whole_tables, p.key_columns, p.keys, p.difference, p.next_moment, p.untried "
                  "FROM " +
                      pg::quote_name(pg::extension_schema()) +
                      ".wc_view_state AS s, pg_catalog.jsonb_to_record(s.plan) AS p(problem text, tables text, "
-                     "whole_tables text, key_columns text, keys text, difference text, next_moment text) "
+                     "whole_tables text, key_columns text, keys text, difference text, next_moment text, untried text) "
                      "WHERE s.view_name = $1 AND s.clock IS NOT NULL",
                  {view, clock}, pg::Planned::Kept)
             .rows;
@@ -276,6 +277,7 @@ std::optional<Recorded> recall(pg::Spi &spi, const std::string &view, const std:
     out.plan.keys = row[9].value_or("");
     out.plan.difference = row[10].value_or("");
     out.plan.next_moment = row[11].value_or("");
+    out.plan.untried = row[12] == "true";
     return out;
 }
 

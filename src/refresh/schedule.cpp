@@ -182,6 +182,10 @@ void set_schedule(pg::Spi &spi, const std::string &view, const std::string &sche
                   ".wc_site_schedule AS s (view_name, schedule, at_time) VALUES ($1, $2, $3::time) "
                   "ON CONFLICT (view_name) DO UPDATE SET schedule = excluded.schedule, at_time = excluded.at_time",
               {name, schedule, schedule == "daily" ? pg::Text(at_time.value_or("02:00")) : pg::Text()});
+    follow_schedule(spi);
+}
+
+void follow_schedule(pg::Spi &spi) {
     const cron::Scheduler scheduler = cron::find(spi);
     if (scheduler.place() != cron::Place::absent)
         (void)make(spi, scheduler, change_for(spi, cron::Change::Kind::follow, {}));

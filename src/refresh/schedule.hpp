@@ -21,6 +21,9 @@ std::vector<cron::Outcome> unschedule(pg::Spi &spi);
 // Throws 42704 for an unknown view, 22023 for an unknown schedule, or a time where none belongs.
 void set_schedule(pg::Spi &spi, const std::string &view, const std::string &schedule, const pg::Text &at_time);
 
+// Jobs that are there follow what is scheduled.
+void follow_schedule(pg::Spi &spi);
+
 // The views of a group that are due now. Hourly and six-hourly ones are due whenever their job runs.
 std::vector<schema::View> due_views(pg::Spi &spi, core::schedule::Group group);
 

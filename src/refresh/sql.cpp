@@ -5,8 +5,9 @@
 #include "pg/transaction.hpp"
 #include "refresh/capture.hpp"
 #include "refresh/refresh.hpp"
-#include "refresh/verify.hpp"
 #include "refresh/replicated.hpp"
+#include "refresh/site_view.hpp"
+#include "refresh/verify.hpp"
 
 namespace wc::refresh {
 
@@ -56,6 +57,37 @@ std::vector<schema::View> views_of_group(pg::Spi &spi, const std::string &group)
         if (names.count(view.name) > 0)
             views.push_back(view);
     return views;
+}
+
+// The sources of wc_add_view(): an object of table names and queries. Throws 22023 for anything else.
+std::map<std::string, std::string> sources_argument(pg::Spi &spi, const pg::Text &sources) {
+    std::map<std::string, std::string> by_table;
+    if (!sources)
+        return by_table;
+    const bool object = spi.value("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {sources}) == "object";
+    if (object)
+        for (auto &row : spi.query("SELECT e.key, CASE pg_catalog.jsonb_typeof(e.value) WHEN 'string' THEN"
+                                   "         e.value #>> '{}' END"
+                                   "  FROM pg_catalog.jsonb_each($1::jsonb) AS e(key, value)",
+                                   {sources})
+                             .rows) {
+            if (!row[1])
+                throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "sources has no query for table \"" + *row[0] + "\"",
+                                {}, "Give the query as a text, or leave the table out.");
+            by_table[*row[0]] = *row[1];
+        }
+    if (!object)
+        throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "sources must be a JSON object", {},
+                        "Give a query by table: {\"medications\": \"SELECT ... FROM {changed: id} AS c ...\"}.");
+    return by_table;
+}
+
+Datum return_actions(FunctionCallInfo fcinfo, const std::vector<schema::Action> &actions) {
+    pg::ResultSet rows(fcinfo);
+    for (const auto &action : actions)
+        rows.add({action.kind, action.name, action.table, action.action,
+                  action.reason.empty() ? pg::Text() : pg::Text(action.reason)});
+    return rows.done();
 }
 
 Datum refreshed(FunctionCallInfo fcinfo, const Request &request) {
@@ -146,4 +178,30 @@ WC_FUNCTION(wc_verify) {
         rows.add({view.name, number(verdict.missing), number(verdict.extra), number(verdict.pending)});
     }
     return rows.done();
+}
+
+// wc_add_view(name, definition, key_columns, sources, keys_between, next_moment, comment) -> as wc_install: what was
+// made. Errors: see refresh::add_view.
+WC_FUNCTION(wc_add_view) {
+    pg::require_writable("wc_add_view()");
+    schema::SiteView view;
+    view.name = pg::required_text(fcinfo, 0, "name");
+    view.definition = pg::required_text(fcinfo, 1, "definition");
+    view.key_columns = pg::required_texts(fcinfo, 2, "key_columns");
+    const pg::Text sources = pg::argument_as_text(fcinfo, 3);
+    view.keys_between = pg::text_argument(fcinfo, 4);
+    view.next_moment = pg::text_argument(fcinfo, 5);
+    view.comment = pg::text_argument(fcinfo, 6);
+    pg::Spi spi;
+    view.sources = refresh::sources_argument(spi, sources);
+    return refresh::return_actions(fcinfo, refresh::add_view(spi, view));
+}
+
+// wc_remove_view(name) -> as wc_install: what was taken away. Errors: 42704 unknown, 42809 a shipped view, 2BP01 others
+// depend on it.
+WC_FUNCTION(wc_remove_view) {
+    pg::require_writable("wc_remove_view()");
+    const std::string name = pg::required_text(fcinfo, 0, "name");
+    pg::Spi spi;
+    return refresh::return_actions(fcinfo, refresh::remove_view(spi, name));
 }

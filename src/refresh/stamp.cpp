@@ -57,12 +57,14 @@ void add_columns(Oid relid, Snapshot snapshot, Digest &digest) {
     table_close(catalog, AccessShareLock);
 }
 
-void add_rows(Oid relid, Snapshot snapshot, Digest &digest) {
+void add_rows(Oid relid, Snapshot snapshot, Digest &digest, const char *first) {
     ::Relation table = table_open(relid, AccessShareLock);
     const TupleDesc description = RelationGetDescr(table);
     SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
     HeapTuple tuple;
     while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+        if (first != nullptr && strcmp(SPI_getvalue(tuple, description, 1), first) != 0) // NOT NULL, as keys are
+            continue;
         StringInfoData text;
         initStringInfo(&text);
         for (int column = 1; column <= description->natts; ++column) {

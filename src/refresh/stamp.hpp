@@ -21,8 +21,9 @@ struct Digest {
 // Adds a table's columns, and the labels of enums among them: names, types and labels stand in the definitions.
 void add_columns(Oid relid, Snapshot snapshot, Digest &digest);
 
-// Adds every row of a small table of ours: the text of its columns.
-void add_rows(Oid relid, Snapshot snapshot, Digest &digest);
+// Adds the rows of a small table of ours: the text of their columns. first: those with that text in the first column,
+// if not every row.
+void add_rows(Oid relid, Snapshot snapshot, Digest &digest, const char *first = nullptr);
 
 // Adds the extension's version: its catalogue of definitions changes with it.
 void add_version(Snapshot snapshot, Digest &digest);

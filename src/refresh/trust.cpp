@@ -243,6 +243,7 @@ Trust take_marks(Oid view, const std::vector<std::string> &tables) {
     const Oid log = pg::find_relation(schema_name, "wc_change");
     const Oid settings = pg::find_relation(schema_name, "wc_site_setting");
     const Oid mappings = pg::find_relation(schema_name, "wc_site_mapping");
+    const Oid site_views = pg::find_relation(schema_name, "wc_site_view");
     struct Whole {
         ClassRow view;
         ClassRow log;
@@ -257,6 +258,9 @@ Trust take_marks(Oid view, const std::vector<std::string> &tables) {
         found.schema = get_rel_namespace(view);
         add_rows(settings, snapshot, found.stamp);
         add_rows(mappings, snapshot, found.stamp);
+        // Of another view's definition only the columns that triggers note depend, and these are marks themselves.
+        if (const char *name = get_rel_name(view); name != nullptr)
+            add_rows(site_views, snapshot, found.stamp, name);
         add_version(snapshot, found.stamp);
         return found;
     });

@@ -31,8 +31,8 @@ void remember_indexes(pg::Spi &spi, const Site &site, const State &state) {
             "  SELECT pg_catalog.pg_get_indexdef(c.oid)"
             "    FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
             "   WHERE i.indrelid = $1::oid AND c.relname NOT IN (SELECT d.name FROM " +
-            site.extension_schema() +
-            ".wc_index_definition AS d)) AS u(definition))"
+            site.catalogue().indexes +
+            " AS d)) AS u(definition))"
             " WHERE name = $2",
         {std::to_string(state.oid), state.wanted.name});
 }

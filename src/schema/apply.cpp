@@ -16,10 +16,6 @@ namespace wc::schema {
 
 namespace {
 
-bool wanted_kind(const std::optional<std::string> &kind, const Definition &definition) {
-    return !kind || *kind == definition.kind;
-}
-
 // Triggers that no view needs any more, or whose table has gone by another name.
 bool to_drop(const State &state) {
     return state.wanted.is_trigger() && state.ours() && !state.wanted.applicable();
@@ -48,12 +44,13 @@ LOCKMODE needed_lock(const State &state) {
 
 class Installer {
   public:
-    Installer(pg::Spi &spi, const std::optional<std::string> &kind) : spi_(spi), kind_(kind) {
+    Installer(pg::Spi &spi, const char *function, const Choice &chosen)
+        : spi_(spi), function_(function), chosen_(chosen) {
         settings_.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
     }
 
     std::vector<Action> run() {
-        one_at_a_time(spi_, "wc_install()");
+        one_at_a_time(spi_, function_);
         restore_guards(spi_);
         take_locks();
         site_.emplace(spi_); // again, now that nothing can change any more
@@ -103,7 +100,7 @@ class Installer {
         lock_site_.emplace(spi_);
         locks_.emplace(spi_, *lock_site_);
         for (const State &state : inspect(spi_, *lock_site_)) {
-            if (!wanted_kind(kind_, state.wanted))
+            if (!chosen_(state.wanted))
                 continue;
             locks_->want(state.wanted.table, needed_lock(state));
             // One that isn't ours is compared with ours, which is made for that.
@@ -147,7 +144,7 @@ class Installer {
 
     void relink() {
         for (const auto &state : states_) {
-            if (!state.ours() || state.linked || !wanted_kind(kind_, state.wanted))
+            if (!state.ours() || state.linked || !chosen_(state.wanted))
                 continue;
             link(state);
             actions_.push_back(action_of(state, "linked"));
@@ -156,7 +153,7 @@ class Installer {
 
     // True where nothing is to be done about an object; says what must be said of it.
     bool settled(const State &state) {
-        if (!wanted_kind(kind_, state.wanted))
+        if (!chosen_(state.wanted))
             return true;
         if (state.status == Status::conflict) {
             act(state, "conflict", state.reason);
@@ -181,7 +178,7 @@ class Installer {
             if (!state.wanted.is_constraint())
                 continue;
             const bool unvalidated = state.status == Status::installed && !state.validated;
-            if (unvalidated ? wanted_kind(kind_, state.wanted) : !settled(state))
+            if (unvalidated ? chosen_(state.wanted) : !settled(state))
                 by_table[state.wanted.table].push_back(&state);
         }
         for (auto &[table, states] : by_table) {
@@ -261,7 +258,7 @@ class Installer {
     }
 
     void triggers(State &state) {
-        if (!wanted_kind(kind_, state.wanted))
+        if (!chosen_(state.wanted))
             return;
         if (to_drop(state)) {
             unneeded_triggers(state);
@@ -309,7 +306,7 @@ class Installer {
     }
 
     void view(State &state) {
-        if (!wanted_kind(kind_, state.wanted))
+        if (!chosen_(state.wanted))
             return;
         if (state.status == Status::conflict && adopt_view(spi_, *site_, state)) {
             act(state, "adopted");
@@ -363,7 +360,8 @@ class Installer {
     }
 
     pg::Spi &spi_;
-    const std::optional<std::string> &kind_;
+    const char *function_;
+    const Choice &chosen_;
     pg::SettingScope settings_;
     pg::NotMembers not_members_;
     std::optional<Site> site_;
@@ -383,10 +381,15 @@ void require_built_in(const Site &site, const std::string &table, const std::str
                         "It would call " + *function + ".");
 }
 
+std::vector<Action> install_chosen(pg::Spi &spi, const char *function, const Choice &chosen) {
+    return Installer(spi, function, chosen).run();
+}
+
 std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind) {
     if (kind)
         require_kind(*kind);
-    std::vector<Action> actions = Installer(spi, kind).run();
+    std::vector<Action> actions = install_chosen(
+        spi, "wc_install()", [&](const Definition &definition) { return !kind || *kind == definition.kind; });
     if (std::any_of(actions.begin(), actions.end(), [](const Action &action) {
             return action.kind == "materialized view" && action.action == "created";
         }))

@@ -62,11 +62,15 @@ void require_table(const Site &site, const std::string &table) {
 
 std::string canonical_expression(const Site &site, const std::string &table, const std::string &canonical,
                                  std::set<std::string> &lookups) {
-    if (!site.is_canonical(table, canonical))
-        throw pg::Error(ERRCODE_UNDEFINED_COLUMN,
-                        "table \"" + table + "\" has no canonical column \"" + canonical + "\"");
-    const CanonicalColumn &column = site.canonical_columns(table).at(canonical);
     const Resolution resolution = site.resolve(table, canonical);
+    if (!site.is_canonical(table, canonical)) { // a column of the site's own stands for itself
+        if (resolution.kind != Resolution::Kind::column)
+            throw pg::Error(ERRCODE_UNDEFINED_COLUMN, "table \"" + table + "\" has no " +
+                                                          (site.is_canonical_table(table) ? "canonical " : "") +
+                                                          "column \"" + canonical + "\"");
+        return pg::quote_name(table) + "." + pg::quote_name(resolution.column);
+    }
+    const CanonicalColumn &column = site.canonical_columns(table).at(canonical);
     const std::string timezone = pg::quote_value(site.setting("timezone"));
     std::string expression;
     std::string base_type;
@@ -98,7 +102,8 @@ std::string canonical_expression(const Site &site, const std::string &table, con
 }
 
 std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
-                        std::set<std::string> *base_tables, const std::string &rows) {
+                        std::set<std::string> *base_tables, const std::string &rows,
+                        std::vector<std::string> *looked_up) {
     require_table(site, table);
     if (base_tables != nullptr)
         base_tables->insert(table);
@@ -107,6 +112,8 @@ std::string from_clause(const Site &site, const std::string &table, const std::s
         const Lookup &lookup = *site.lookup(table, name);
         if (base_tables != nullptr)
             base_tables->insert(lookup.target);
+        if (looked_up != nullptr)
+            looked_up->push_back(lookup.target);
         from += " LEFT JOIN " + site.qualified(lookup.target) + " AS " + pg::quote_name(name) + " ON ";
         bool first = true;
         for (const auto &[here, there] : lookup.join) {
@@ -125,6 +132,7 @@ std::string from_clause(const Site &site, const std::string &table, const std::s
 
 std::string expand_query(const Site &site, const std::string &text, const Expansion &expansion) {
     const std::string timezone = pg::quote_value(site.setting("timezone"));
+    const std::string now = expansion.clock.empty() ? clock_expression : expansion.clock;
     const auto local_date = [&](const std::string &moment) {
         return "(" + moment + " AT TIME ZONE " + timezone + ")::date";
     };
@@ -133,6 +141,8 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
     const auto table = [&](const core::TableReference &reference, const std::string &rows,
                            Expansion::Canonical *columns_read) {
         require_table(site, reference.table);
+        if (expansion.named != nullptr)
+            expansion.named->push_back(reference.table);
         std::string columns;
         std::set<std::string> lookups;
         for (const auto &column : reference.columns) {
@@ -144,7 +154,7 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
                 columns_read->insert({reference.table, column});
         }
         return "(SELECT " + columns + " FROM " +
-               from_clause(site, reference.table, lookups, expansion.base_tables, rows) + ")";
+               from_clause(site, reference.table, lookups, expansion.base_tables, rows, expansion.looked_up) + ")";
     };
 
     // A condition that rows, by these expressions, are among the keys.
@@ -165,7 +175,6 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
     // The first moment of tomorrow: midnight; where the clocks skip that or come to it twice, they change at a quarter
     // of an hour.
     const auto next_day = [&] {
-        const std::string now = clock_expression;
         return "(SELECT min(m) FROM (SELECT s FROM pg_catalog.generate_series(pg_catalog.to_timestamp(pg_catalog.floor("
                "EXTRACT(epoch FROM " +
                now + ") / 900) * 900), " + now +
@@ -176,10 +185,12 @@ std::string expand_query(const Site &site, const std::string &text, const Expans
 
     return core::expand(
         core::choose_sections(text, !expansion.keys.empty()), [&](std::string_view body) -> std::string {
+            if (expansion.reads_clock != nullptr && (body == "now" || body == "today" || body == "next day"))
+                *expansion.reads_clock = true;
             if (body == "now")
-                return clock_expression;
+                return now;
             if (body == "today")
-                return local_date(clock_expression);
+                return local_date(now);
             if (body == "timezone")
                 return timezone;
             if (body == "keys")

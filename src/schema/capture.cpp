@@ -83,15 +83,16 @@ void add_columns(const Site &site, const std::string &table, const std::string &
 
 std::map<std::string, Capture> captures(pg::Spi &spi, const Site &site) {
     const std::string ext = site.extension_schema() + ".";
+    const Catalogue &catalogue = site.catalogue();
     std::map<std::string, std::vector<std::pair<std::string, std::string>>> sources; // by view: table, keys template
-    for (auto &row : spi.query("SELECT view_name, table_name, keys FROM " + ext + "wc_view_source").rows)
+    for (auto &row : spi.query("SELECT view_name, table_name, keys FROM " + catalogue.sources).rows)
         sources[*row[0]].emplace_back(*row[1], *row[2]);
 
     Columns read;
     Columns noted;
     std::set<std::string> tables; // that a view reads which is switched on
-    for (auto &row : spi.query("SELECT d.name, d.definition, coalesce(r.disabled, false)::text FROM " + ext +
-                               "wc_view_definition AS d LEFT JOIN " + ext + "wc_registry AS r ON r.name = d.name")
+    for (auto &row : spi.query("SELECT d.name, d.definition, coalesce(r.disabled, false)::text FROM " +
+                               catalogue.views + " AS d LEFT JOIN " + ext + "wc_registry AS r ON r.name = d.name")
                          .rows) {
         std::set<std::string> base_tables;
         Expansion::Canonical canonical;
@@ -117,7 +118,13 @@ std::map<std::string, Capture> captures(pg::Spi &spi, const Site &site) {
             source.changed_rows = site.qualified(table);
             source.read = &linking;
             source.changed = &changed;
-            (void)expand_query(site, keys, source);
+            try {
+                (void)expand_query(site, keys, source);
+            } catch (const pg::Error &error) {
+                if (error.sqlstate() == ERRCODE_UNDEFINED_TABLE || error.sqlstate() == ERRCODE_UNDEFINED_COLUMN)
+                    continue; // a site's, of a table that is gone: see schema/incremental
+                throw;
+            }
             add_canonical(site, linking, read);
             Columns of_changed;
             add_canonical(site, changed, of_changed);

@@ -210,8 +210,8 @@ struct IndexParts {
 
 std::map<std::string, IndexParts> index_parts(pg::Spi &spi, const Site &site) {
     std::map<std::string, IndexParts> all;
-    for (auto &row : spi.query("SELECT d.name, a.part, u.e FROM " + site.extension_schema() +
-                               ".wc_index_definition AS d"
+    for (auto &row : spi.query("SELECT d.name, a.part, u.e FROM " + site.catalogue().indexes +
+                               " AS d"
                                "  CROSS JOIN LATERAL (VALUES ('key', d.key_columns), ('include', d.include_columns),"
                                "                             ('predicate', d.predicate)) AS a(part, elements)"
                                "  CROSS JOIN LATERAL pg_catalog.unnest(a.elements) WITH ORDINALITY AS u(e, n)"
@@ -227,10 +227,10 @@ std::map<std::string, IndexParts> index_parts(pg::Spi &spi, const Site &site) {
 void add_indexes(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
     const auto parts_of = index_parts(spi, site);
     std::set<std::string> views;
-    for (auto &row : spi.query("SELECT name FROM " + site.extension_schema() + ".wc_view_definition").rows)
+    for (auto &row : spi.query("SELECT name FROM " + site.catalogue().views).rows)
         views.insert(*row[0]);
     for (auto &row : spi.query("SELECT kind, name, table_name, is_unique, nulls_not_distinct, comment FROM " +
-                               site.extension_schema() + ".wc_index_definition ORDER BY position")
+                               site.catalogue().indexes + " ORDER BY position, name")
                          .rows) {
         Definition object;
         object.kind = *row[0];
@@ -283,9 +283,8 @@ void add_views(pg::Spi &spi, const Site &site, std::vector<Definition> &out) {
                                ".wc_view_column ORDER BY view_name, column_name")
                          .rows)
         comments[*row[0]].emplace_back(*row[1], *row[2]);
-    for (auto &row : spi.query("SELECT name, definition, comment FROM " + site.extension_schema() +
-                               ".wc_view_definition ORDER BY name")
-                         .rows) {
+    for (auto &row :
+         spi.query("SELECT name, definition, comment FROM " + site.catalogue().views + " ORDER BY name").rows) {
         Definition object;
         object.kind = "materialized view";
         object.name = *row[0];

@@ -87,11 +87,18 @@ struct Expansion {
     std::string then;
     std::string view;
 
+    // What {now} becomes instead of the clock of the views; empty: that.
+    std::string clock;
+
     // If wanted: the base tables that are read, by name; and each canonical column, by table, apart for {changed: ...}.
     std::set<std::string> *base_tables = nullptr;
     using Canonical = std::set<std::pair<std::string, std::string>>;
     Canonical *read = nullptr;
     Canonical *changed = nullptr;
+    // As often as it is read: each table that a placeholder names, and each that is joined to look something up in it.
+    std::vector<std::string> *named = nullptr;
+    std::vector<std::string> *looked_up = nullptr;
+    bool *reads_clock = nullptr; // set where the text has {now} or what follows from it
 };
 
 // A definition, or a keys template, over the site's tables.
@@ -107,7 +114,9 @@ std::string canonical_expression(const Site &site, const std::string &table, con
                                  std::set<std::string> &lookups);
 
 // FROM clause of a base table with the joins of its lookups. rows: what stands for the table, if not itself.
+// looked_up: each table that is joined, if wanted.
 std::string from_clause(const Site &site, const std::string &table, const std::set<std::string> &lookups,
-                        std::set<std::string> *base_tables, const std::string &rows = {});
+                        std::set<std::string> *base_tables, const std::string &rows = {},
+                        std::vector<std::string> *looked_up = nullptr);
 
 } // namespace wc::schema

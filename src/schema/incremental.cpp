@@ -51,10 +51,10 @@ struct Row {
     pg::Text next_moment;
 };
 
-Row read_definition(pg::Spi &spi, const std::string &ext, const std::string &name) {
+Row read_definition(pg::Spi &spi, const std::string &views, const std::string &name) {
     Row row;
-    for (auto &found : spi.query("SELECT d.definition, d.keys_between, d.next_moment, u.e FROM " + ext +
-                                     "wc_view_definition AS d LEFT JOIN LATERAL pg_catalog.unnest(d.refresh_columns)"
+    for (auto &found : spi.query("SELECT d.definition, d.keys_between, d.next_moment, u.e FROM " + views +
+                                     " AS d LEFT JOIN LATERAL pg_catalog.unnest(d.refresh_columns)"
                                      " WITH ORDINALITY AS u(e, n) ON true WHERE d.name = $1 ORDER BY u.n",
                                  {name})
                            .rows) {
@@ -118,7 +118,7 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
         return plan;
     }
     const Site site(spi);
-    const Row row = read_definition(spi, ext, view.name);
+    const Row row = read_definition(spi, site.catalogue().views, view.name);
     // A view that others depend on stays as it was when its definition changes. Refreshed as a whole it is what it was
     // made from; the rows of some keys must not be anything else.
     std::set<std::string> read;
@@ -137,7 +137,9 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
 
     // The restricted definition, and with it the tables that it reads.
     std::set<std::string> base_tables;
+    std::vector<std::string> looked_up;
     Expansion restricted;
+    restricted.looked_up = &looked_up;
     restricted.key_columns = plan.key_columns;
     for (size_t i = 0; i < plan.key_types.size(); ++i)
         restricted.keys += (i > 0 ? ", $" : "$") + std::to_string(i + 1) + "::" + plan.key_types[i] + "[]";
@@ -154,17 +156,34 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
     // The keys of changed rows, a query for each source.
     const auto noted = captures(spi, site);
     std::map<std::string, std::string> sources;
-    for (auto &source :
-         spi.query("SELECT table_name, keys FROM " + ext + "wc_view_source WHERE view_name = $1 ORDER BY 1",
-                   {view.name})
-             .rows)
-        sources[*source[0]] = *source[1];
+    std::set<std::string> direct;
+    for (auto &source : spi.query("SELECT table_name, keys, direct::text FROM " + site.catalogue().sources +
+                                      " WHERE view_name = $1 ORDER BY 1",
+                                  {view.name})
+                            .rows)
+        // A row that another one looks up concerns that one's key too, which its own columns don't tell.
+        if (source[2] != "true" || std::find(looked_up.begin(), looked_up.end(), *source[0]) == looked_up.end()) {
+            sources[*source[0]] = *source[1];
+            if (source[2] == "true")
+                direct.insert(*source[0]);
+        }
     std::string queries;
     std::vector<std::string> whole; // tables without a source: any change concerns the whole view
-    const auto add_query = [&](const std::string &query) {
+    // Adds what a keys template gives; false where a table or column that it names is gone.
+    const auto add_keys = [&](const std::string &keys, const Expansion &expansion) {
+        std::string query;
+        try {
+            query = expand_query(site, keys, expansion);
+        } catch (const pg::Error &error) {
+            if (error.sqlstate() != ERRCODE_UNDEFINED_TABLE && error.sqlstate() != ERRCODE_UNDEFINED_COLUMN)
+                throw;
+            plan.problem = std::string("the keys that follow from a change can't be told: ") + error.what();
+            return false;
+        }
         queries += (queries.empty() ? "" : " UNION ALL ") + std::string("SELECT ") +
                    key_names(plan.key_columns.size(), "s.k", plan.key_types) + " FROM (" + query + ") AS s(" +
                    key_names(plan.key_columns.size(), "k") + ")";
+        return true;
     };
     for (const auto &table : plan.tables) {
         const auto capture = noted.find(table);
@@ -179,13 +198,18 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
         expansion.changed_rows = changed_rows(site, capture->second);
         expansion.then = then;
         expansion.view = view.qualified();
-        add_query(expand_query(site, source->second, expansion));
+        if (!add_keys(source->second, expansion))
+            return plan;
+        if (direct.count(table) > 0) {
+            expansion.changed_rows = site.qualified(table);
+            plan.keys_of_tables.push_back(expand_query(site, source->second, expansion));
+        }
     }
     Expansion of_time;
     of_time.then = then;
     of_time.view = view.qualified();
-    if (row.keys_between)
-        add_query(expand_query(site, *row.keys_between, of_time));
+    if (row.keys_between && !add_keys(*row.keys_between, of_time))
+        return plan;
     std::string texts;
     std::string known;
     for (size_t i = 1; i <= plan.key_columns.size(); ++i) {
@@ -195,7 +219,9 @@ Incremental incremental(pg::Spi &spi, const std::string &name) {
     }
     if (queries.empty()) // every change concerns the whole view, and nothing changes by itself
         queries = "SELECT " + key_names(plan.key_columns.size(), "NULL AS k") + " WHERE false";
-    plan.keys = "SELECT DISTINCT " + texts + " FROM (" + queries + ") AS k WHERE " + known;
+    // Equal keys may have several texts (1.0 and 1.00).
+    plan.keys = "SELECT " + texts + " FROM (SELECT DISTINCT " + key_names(plan.key_columns.size(), "d.k") + " FROM (" +
+                queries + ") AS d) AS k WHERE " + known;
     plan.keys_of_log = std::string("WITH ") + changed_name + " AS MATERIALIZED (SELECT c.table_name, c.keys FROM " +
                        ext + "wc_change AS c WHERE " + pending_condition(snapshot) +
                        " AND c.keys IS NOT NULL AND c.table_name IN (" + quoted_list(plan.tables) + ")) " + plan.keys;

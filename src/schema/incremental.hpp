@@ -27,6 +27,10 @@ struct Incremental {
     // The same for who may read the log: with wc_changed. $1: the view's consumed snapshot (pg_snapshot as text).
     std::string keys_of_log;
 
+    // Queries of the keys that every row of a table bears, for the tables where it bears its own. They read nothing
+    // else.
+    std::vector<std::string> keys_of_tables;
+
     // The base tables whose changes matter, by canonical name; and the columns that the triggers of each must note, as
     // the array that is their argument: keys reads the change log in this layout.
     std::vector<std::string> tables;

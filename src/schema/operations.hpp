@@ -19,6 +19,10 @@ struct Action {
 // lost its link. What can't be made is reported and remembered as pending, never an error.
 std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind);
 
+// The same for what is chosen. function: who asks, for the message where another session is at it.
+using Choice = std::function<bool(const Definition &)>;
+std::vector<Action> install_chosen(pg::Spi &spi, const char *function, const Choice &chosen);
+
 // Takes away what install() made, of a kind or all; leaves what was adopted, and views that others depend on.
 std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind);
 
@@ -64,6 +68,10 @@ void link(const State &state);
 void finish_constraint(pg::Spi &spi, const Site &site, State &state);
 // Puts all lost links back. Called before what may drop the extension.
 void relink(pg::Spi &spi);
+
+// The same for what is chosen. reason: is remembered. keep_additions: what the site added to a view comes back with it.
+std::vector<Action> drop_chosen(pg::Spi &spi, const char *function, const Choice &chosen, const std::string &reason,
+                                bool keep_additions);
 
 // Throws 22023 with the list of kinds for a kind that there isn't.
 void require_kind(const std::string &kind);

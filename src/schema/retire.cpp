@@ -44,8 +44,17 @@ Action drop(pg::Spi &spi, const Site &site, const Locks &locks, const State &sta
     return action_of(state, "dropped");
 }
 
-std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::function<bool(const Definition &)> &chosen,
-                             const std::string &reason, bool keep_additions) {
+void remember_disabled(pg::Spi &spi, const Site &site, const State &state, bool disabled) {
+    spi.query("INSERT INTO " + site.extension_schema() +
+                  ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"
+                  " ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled",
+              {state.wanted.name, state.wanted.kind, state.wanted.table, disabled ? "true" : "false"});
+}
+
+} // namespace
+
+std::vector<Action> drop_chosen(pg::Spi &spi, const char *function, const Choice &chosen, const std::string &reason,
+                                bool keep_additions) {
     pg::SettingScope settings;
     settings.set("lock_timeout", std::to_string(pg::settings::lock_timeout).c_str());
     one_at_a_time(spi, function);
@@ -79,19 +88,10 @@ std::vector<Action> drop_all(pg::Spi &spi, const char *function, const std::func
     return actions;
 }
 
-void remember_disabled(pg::Spi &spi, const Site &site, const State &state, bool disabled) {
-    spi.query("INSERT INTO " + site.extension_schema() +
-                  ".wc_registry (name, kind, table_name, disabled) VALUES ($1, $2, $3, $4::boolean)"
-                  " ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled",
-              {state.wanted.name, state.wanted.kind, state.wanted.table, disabled ? "true" : "false"});
-}
-
-} // namespace
-
 std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind) {
     if (kind)
         require_kind(*kind);
-    return drop_all(
+    return drop_chosen(
         spi, "wc_retire()",
         [&](const Definition &object) {
             // An index can't outlive its view.
@@ -101,7 +101,7 @@ std::vector<Action> retire(pg::Spi &spi, const std::optional<std::string> &kind)
 }
 
 std::vector<Action> suspend_views(pg::Spi &spi) {
-    return drop_all(
+    return drop_chosen(
         spi, "wc_suspend_views()", [](const Definition &object) { return object.is_view() || object.of_view; },
         "suspended: wc_install() brings it back", true);
 }
@@ -119,7 +119,7 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
     const State state = find_state(spi, site, name);
     std::vector<Action> actions;
     if (disabled && state.ours()) {
-        actions = drop_all(
+        actions = drop_chosen(
             spi, "wc_disable()",
             [&](const Definition &object) {
                 return object.name == name || (state.wanted.is_view() && object.table == name);
@@ -135,7 +135,7 @@ std::vector<Action> set_disabled(pg::Spi &spi, const std::string &name, bool dis
     }
     remember_disabled(spi, site, state, disabled);
     if (disabled && state.wanted.is_view()) // nobody needs to note what only this view reads
-        for (Action &action : drop_all(
+        for (Action &action : drop_chosen(
                  spi, "wc_disable()",
                  [](const Definition &object) { return object.is_trigger() && !object.not_applicable.empty(); }, {},
                  false))

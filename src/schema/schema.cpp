@@ -2,6 +2,7 @@
 #include "schema/schema.hpp"
 
 #include "pg/membership.hpp"
+#include "schema/site.hpp"
 
 namespace wc::schema {
 
@@ -13,10 +14,10 @@ std::vector<View> views(pg::Spi &spi) {
     const std::string ext = pg::quote_name(pg::extension_schema()) + ".";
     const std::string base = configuration(spi, "base_schema");
     std::map<std::string, View> by_name;
-    for (auto &row : spi.query("SELECT d.name, c.oid, u.e"
-                               "  FROM " +
-                                   ext +
-                                   "wc_view_definition AS d"
+    const Catalogue from = catalogue(spi);
+    for (auto &row : spi.query("SELECT d.name, c.oid, u.e, " + std::string(from.of_site ? "d.of_site" : "false") +
+                                   "  FROM " + from.views +
+                                   " AS d"
                                    "  CROSS JOIN LATERAL pg_catalog.unnest(d.key_columns) WITH ORDINALITY AS u(e, n)"
                                    "  LEFT JOIN pg_catalog.pg_namespace AS s ON s.nspname = $1"
                                    "  LEFT JOIN pg_catalog.pg_class AS c"
@@ -31,6 +32,7 @@ std::vector<View> views(pg::Spi &spi) {
         view.name = *row[0];
         view.schema = base;
         view.relid = pg::oid_of(row[1]);
+        view.of_site = row[3] == "t";
         view.key_columns.push_back(*row[2]);
     }
     std::vector<View> all;
@@ -40,12 +42,14 @@ std::vector<View> views(pg::Spi &spi) {
 }
 
 View view(pg::Spi &spi, const std::string &name) {
+    std::vector<View> all = views(spi);
+    for (const std::string &wanted : {name, "mv_" + name})
+        for (auto &view : all)
+            if (view.name == wanted)
+                return std::move(view);
     std::string names;
-    for (auto &view : views(spi)) {
-        if (view.name == name || view.name == "mv_" + name)
-            return std::move(view);
+    for (const auto &view : all)
         names += (names.empty() ? "" : ", ") + view.name;
-    }
     throw pg::Error(ERRCODE_UNDEFINED_OBJECT, "unknown materialized view", {}, "The views are: " + names + ".");
 }
 

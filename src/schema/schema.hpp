@@ -10,6 +10,7 @@ struct View {
     std::string name;                            // mv_...
     std::string schema;                          // base_schema
     Oid relid = InvalidOid;                      // InvalidOid: not there
+    bool of_site = false;                        // by wc_add_view()
     std::vector<std::string> key_columns;        // of its unique index
     [[nodiscard]] std::string qualified() const; // quoted "schema"."name"
 };

@@ -16,7 +16,17 @@ std::string unnested(const std::string &table, const std::string &array, const s
 
 } // namespace
 
-Site::Site(pg::Spi &spi) : extension_schema_(pg::quote_name(pg::extension_schema())) {
+Catalogue catalogue(pg::Spi &spi) {
+    const std::string ext = pg::quote_name(pg::extension_schema()) + ".";
+    if (spi.value("SELECT pg_catalog.to_regclass($1)", {ext + "wc_site_view"}))
+        return {ext + "wc_view_catalogue", ext + "wc_source_catalogue", ext + "wc_index_catalogue",
+                ext + "wc_base_table", true};
+    return {ext + "wc_view_definition", ext + "wc_view_source", ext + "wc_index_definition", ext + "wc_default_column",
+            false};
+}
+
+Site::Site(pg::Spi &spi)
+    : extension_schema_(pg::quote_name(pg::extension_schema())), catalogue_(schema::catalogue(spi)) {
     const std::string schema = extension_schema_ + ".";
     for (auto &row : spi.query("SELECT name, value FROM " + schema + "wc_configuration").rows)
         settings_[*row[0]] = *row[1];
@@ -51,7 +61,7 @@ Site::Site(pg::Spi &spi) : extension_schema_(pg::quote_name(pg::extension_schema
         "  CROSS JOIN LATERAL (SELECT CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS typmod) AS m"
         " WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')"
         "   AND c.relname IN (SELECT table_name FROM " +
-            schema + "wc_default_column)",
+            catalogue_.tables + ")",
         {setting("base_schema")});
     const auto enums =
         spi.query("SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum ORDER BY enumtypid, enumsortorder");
@@ -97,7 +107,9 @@ bool Site::is_canonical(const std::string &table, const std::string &column) con
 }
 
 const std::map<std::string, CanonicalColumn> &Site::canonical_columns(const std::string &table) const {
-    return canonical_.at(table);
+    static const std::map<std::string, CanonicalColumn> none;
+    const auto found = canonical_.find(table);
+    return found == canonical_.end() ? none : found->second;
 }
 
 const Lookup *Site::lookup(const std::string &table, const std::string &name) const {
@@ -147,7 +159,13 @@ Resolution Site::resolve(const std::string &table, const std::string &canonical)
             for (const auto &expression : column->second.candidates)
                 if (Resolution found = candidate(table, expression); found.kind != Resolution::Kind::absent)
                     return found;
-    return {};
+    Resolution own;
+    if (const SiteTable *there = this->table(table);
+        there != nullptr && !is_canonical(table, canonical) && there->columns.count(canonical) > 0) {
+        own.kind = Resolution::Kind::column;
+        own.column = canonical;
+    }
+    return own;
 }
 
 const SiteColumn *Site::column(const std::string &table, const std::string &canonical) const {

@@ -7,6 +7,16 @@
 
 namespace wc::schema {
 
+// Where the catalogue is read from, as SQL: what is shipped and what the site has added (wc_add_view), as one.
+struct Catalogue {
+    std::string views;   // as wc_view_definition
+    std::string sources; // as wc_view_source, and whether the keys are the changed row's own columns (direct)
+    std::string indexes; // as wc_index_definition
+    std::string tables;  // table_name: every table that is looked at
+    bool of_site = true; // false: the extension's version here knows no views of the site's own
+};
+Catalogue catalogue(pg::Spi &spi);
+
 // A column as the site has it.
 struct SiteColumn {
     std::string name;
@@ -54,14 +64,17 @@ class Site {
     [[nodiscard]] const std::string &setting(const std::string &name) const;
     [[nodiscard]] std::vector<std::string> grades() const;
     [[nodiscard]] const std::string &extension_schema() const { return extension_schema_; }
+    [[nodiscard]] const Catalogue &catalogue() const { return catalogue_; }
 
     // The table of that name in base_schema; null where there is none.
     [[nodiscard]] const SiteTable *table(const std::string &name) const;
     [[nodiscard]] bool is_canonical(const std::string &table, const std::string &column) const;
     [[nodiscard]] bool is_canonical_table(const std::string &table) const;
+    // None of a table that only the site's own views read.
     [[nodiscard]] const std::map<std::string, CanonicalColumn> &canonical_columns(const std::string &table) const;
     [[nodiscard]] const std::vector<std::string> &canonical_tables() const { return canonical_tables_; }
 
+    // What stands for a column of a table. One that isn't canonical stands for itself, where the table has it.
     [[nodiscard]] Resolution resolve(const std::string &table, const std::string &canonical) const;
     [[nodiscard]] const Lookup *lookup(const std::string &table, const std::string &name) const;
     [[nodiscard]] std::vector<std::string> lookup_names(const std::string &table) const;
@@ -76,6 +89,7 @@ class Site {
     [[nodiscard]] Resolution candidate(const std::string &table, const std::string &expression) const;
 
     std::string extension_schema_;
+    Catalogue catalogue_;
     std::map<std::string, std::string> settings_;
     std::map<std::string, SiteTable> tables_;
     std::map<std::string, std::map<std::string, CanonicalColumn>> canonical_;

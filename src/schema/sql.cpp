@@ -198,8 +198,8 @@ WC_FUNCTION(wc_view_query) {
     pg::Spi spi;
     const schema::Site site(spi);
     const auto view = schema::view(spi, name);
-    const auto definition = spi.value(
-        "SELECT definition FROM " + site.extension_schema() + ".wc_view_definition WHERE name = $1", {view.name});
+    const auto definition =
+        spi.value("SELECT definition FROM " + site.catalogue().views + " WHERE name = $1", {view.name});
     schema::Expansion expansion;
     expansion.keys = keys.value_or("");
     return pg::return_text(fcinfo, schema::expand_query(site, definition.value_or(""), expansion));

@@ -32,9 +32,8 @@ struct Present {
 };
 
 std::map<std::string, Present> present_relations(pg::Spi &spi, const Site &site) {
-    const std::string &ext = site.extension_schema();
     const std::string names =
-        "(SELECT name FROM " + ext + ".wc_index_definition UNION ALL SELECT name FROM " + ext + ".wc_view_definition)";
+        "(SELECT name FROM " + site.catalogue().indexes + " UNION ALL SELECT name FROM " + site.catalogue().views + ")";
     std::map<std::string, Present> all;
     for (
         auto &row :

@@ -51,8 +51,8 @@ std::map<std::string, std::vector<Member>> members(pg::Spi &spi, const Site &sit
                    "    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
                    "   WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')"
                    "     AND c.relname IN (SELECT table_name FROM " +
-                       site.extension_schema() +
-                       ".wc_default_column)"
+                       site.catalogue().tables +
+                       ")"
                        "  UNION"
                        "  SELECT f.root, f.root_oid, f.partitioned, i.inhrelid FROM family AS f"
                        "    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.oid)"
@@ -197,7 +197,7 @@ void add_triggers(pg::Spi &spi, const Site &site, std::vector<Definition> &out) 
     std::set<std::string> tables;
     for (const auto &[table, capture] : all)
         tables.insert(table);
-    for (auto &row : spi.query("SELECT DISTINCT table_name FROM " + site.extension_schema() + ".wc_view_source").rows)
+    for (auto &row : spi.query("SELECT DISTINCT table_name FROM " + site.catalogue().sources).rows)
         tables.insert(*row[0]);
     // What is there from before, for a table that no view reads any more.
     for (auto &row :
@@ -215,7 +215,9 @@ void add_triggers(pg::Spi &spi, const Site &site, std::vector<Definition> &out) 
         object.comment = "Notes in wc_change which rows of the table have changed, for refreshes that follow changes.";
         const auto capture = all.find(table);
         const auto family = families.find(table);
-        if (site.table(table) == nullptr || family == families.end())
+        if (capture == all.end() && !site.is_canonical_table(table)) // of a view that was removed
+            object.not_applicable = "no view reads table " + table;
+        else if (site.table(table) == nullptr || family == families.end())
             object.missing = "table " + site.qualified(table) + " does not exist";
         else if (capture == all.end())
             object.not_applicable = "no view that is in use here reads table " + table;

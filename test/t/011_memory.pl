@@ -37,9 +37,12 @@ sub refresh {
     return join ';', map { "REFRESH MATERIALIZED VIEW $how $_" } @views;
 }
 my $here   = 'SET whitecross.max_refresh_workers = 0';
+my $own    = q{'mv_own', 'SELECT s."id" FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id']};
+my $made   = q{BEGIN; CREATE MATERIALIZED VIEW mv_own AS SELECT id FROM students WITH NO DATA; CREATE UNIQUE INDEX ON mv_own (id); REFRESH MATERIALIZED VIEW mv_own; DROP MATERIALIZED VIEW mv_own; ROLLBACK};
 my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_install()' ],
     [ 'district', $costly, 'BEGIN; SELECT * FROM wc_retire(); ROLLBACK' ],
+    [ 'district', $costly, "BEGIN; SELECT * FROM wc_add_view($own); SELECT * FROM wc_remove_view('mv_own'); ROLLBACK", undef, $made ],
     [ 'retired',  $costly, 'SELECT * FROM wc_retire()' ],
     [ 'retired',  $costly, 'SELECT * FROM wc_suspend_views()' ],
     [ 'retired',  $costly, q{SELECT * FROM wc_disable('idx_active_students_nurse')} ],
@@ -112,7 +115,9 @@ my @failing = (
     q{SELECT wc_set_schedule('allergy_summary', 'nonsense')},
 );
 my @failing_costly = (
-    q{SELECT * FROM wc_disable('nonsense')}, q{SELECT * FROM wc_enforce('nonsense')}, q{SELECT * FROM wc_breaches('nonsense')},
+    q{SELECT * FROM wc_add_view('own', 'SELECT s."id", now() AS t FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id'])},
+    q{SELECT * FROM wc_add_view('own', 'SELECT s."id" FROM {students: no_such} AS s WHERE true {only s."id"}', ARRAY['id'])},
+    q{SELECT * FROM wc_remove_view('nonsense')}, q{SELECT * FROM wc_disable('nonsense')}, q{SELECT * FROM wc_enforce('nonsense')}, q{SELECT * FROM wc_breaches('nonsense')},
 );
 
 # No function is forgotten.
