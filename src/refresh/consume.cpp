@@ -71,7 +71,7 @@ Consumption::Consumption(pg::Spi &, const Plan &plan, const std::string &consume
     const std::string keys = plan.whole_tables.empty()
                                  ? "c.keys"
                                  : "CASE WHEN c.table_name <> ALL (pg_catalog.string_to_array(" +
-                                       pg::quote_value(plan.whole_tables) + ", ',')) THEN c.keys END";
+                                       pg::quote_value(plan.whole_tables) + ", ',')) THEN c.keys END AS keys";
     const std::string sql = "SELECT c.table_name, " + keys + " FROM " + pg::quote_name(pg::extension_schema()) +
                             ".wc_change AS c WHERE " + schema::pending_condition("$1::pg_snapshot") +
                             "   AND c.table_name = ANY (pg_catalog.string_to_array($2, ','))"
