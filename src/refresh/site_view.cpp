@@ -30,6 +30,12 @@ int sqlstate_of(const std::string &text) {
 } // namespace
 
 std::vector<schema::Action> add_view(pg::Spi &spi, const schema::SiteView &view) {
+    // What is written between the transaction's snapshot and the moment at which the triggers are there would be in
+    // neither the view nor the change log.
+    if (IsolationUsesXactSnapshot())
+        throw pg::Error(ERRCODE_ACTIVE_SQL_TRANSACTION,
+                        "cannot execute wc_add_view() inside a REPEATABLE READ or SERIALIZABLE transaction", {},
+                        "Call it in a READ COMMITTED transaction.");
     const auto actions = schema::add_view(spi, view);
     const std::string ext = pg::quote_name(pg::extension_schema()) + ".";
     for (const schema::Action &action : actions)

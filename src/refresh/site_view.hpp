@@ -5,9 +5,9 @@
 
 namespace wc::refresh {
 
-// Adds a view, fills it, and has the schedule follow; see schema::add_view(). Throws besides what that throws: the
-// condition that kept it from being filled (23505: two rows have one key); 0A000 where restricted to some keys the
-// definition gives other rows than as a whole.
+// Adds a view, fills it, and has the schedule follow; see schema::add_view(). Throws besides what that throws: 25001 in
+// a REPEATABLE READ or SERIALIZABLE transaction; the condition that kept it from being filled (23505: two rows have one
+// key); 0A000 where restricted to some keys the definition gives other rows than as a whole.
 std::vector<schema::Action> add_view(pg::Spi &spi, const schema::SiteView &view);
 
 // Removes one, and has the schedule follow; throws as schema::remove_view().

@@ -180,4 +180,11 @@ SELECT is((SELECT mode FROM wc_refresh('joined')), 'incremental', 'by keys');
 SELECT results_eq('SELECT missing, extra, pending FROM wc_verify(''joined'')', 'SELECT 0::bigint, 0::bigint, 0::bigint', 'and right');
 SELECT is((SELECT next_moment IS NOT NULL FROM wc_refresh_queries('joined')), true, 'it knows when it changes next');
 
+
+-- ---- In a transaction whose snapshot may be older than the triggers.
+SELECT lives_ok('SELECT * FROM wc_remove_view(''joined'')', 'it is removed, too');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT throws_ok(pg_temp.adding(pg_temp.with('1')), '25001', NULL, 'REPEATABLE READ adds none');
+COMMIT;
+
 SELECT * FROM finish();

@@ -127,6 +127,18 @@ for my $kind ('reference', 'platform') {
         'critical', "$kind: which is critical");
     everything($kind, 'views not filled');
 
+    # Views of the site's own that can't be filled, or tried, by a value.
+    my %own = (
+        '23505' => q{SELECT s."firstName" AS k FROM {students: firstName} AS s WHERE true {only s."firstName"} UNION ALL SELECT s."firstName" FROM {students: firstName} AS s WHERE true {only s."firstName"}},
+        '22P02' => q{SELECT s."id" AS k, s."firstName"::integer AS n FROM {students: id, firstName} AS s WHERE true {only s."id"}},
+        '0A000' => q{SELECT s."id" AS k, s."firstName", count(*) OVER () AS n FROM {students: id, firstName} AS s WHERE true {only s."id"}});
+    for my $sqlstate (sort keys %own) {
+        my (undef, $got, $err) = try_sql($node, $kind, "SELECT * FROM wc_add_view('own', \$own\$$own{$sqlstate}\$own\$, '{k}')");
+        is($got, $sqlstate, "$kind: a view of the site's own fails by $sqlstate");
+        $seen .= $err;
+    }
+    everything($kind, 'views of the site not added');
+
     # Constraints put in over violating rows, and validated in vain.
     say_it($kind, "SELECT wc_enforce('$_')") for split /\n/, $pending;
     say_it($kind, 'SELECT * FROM wc_validate()');

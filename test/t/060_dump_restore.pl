@@ -41,6 +41,7 @@ sub state_of {
         "SELECT * FROM $schema.wc_site_setting ORDER BY 1",
         "SELECT * FROM $schema.wc_site_mapping ORDER BY 1, 2",
         "SELECT * FROM $schema.wc_site_schedule ORDER BY 1",
+        "SELECT * FROM $schema.wc_site_view ORDER BY 1",
         "SELECT * FROM $schema.wc_registry ORDER BY 1");
 }
 
@@ -74,6 +75,10 @@ for my $kind (qw(reference platform)) {
     my $pressure = $kind eq 'platform' ? '"bloodPressureDiastolic"' : 'diastolic';
     $node->safe_psql($kind, <<"SQL");
 CREATE SCHEMA IF NOT EXISTS $schema;
+-- Of the site's own, for a view of its own.
+CREATE TABLE clubs ("studentId" uuid NOT NULL, "name of the club" text);
+INSERT INTO clubs SELECT id, 'Chess' FROM students WHERE grade = '5';
+ALTER TABLE clubs OWNER TO registrar;
 UPDATE vital_signs SET "heartRate" = 500 WHERE id = (SELECT min(id::text)::uuid FROM vital_signs);
 UPDATE vital_signs SET $pressure = 10 WHERE id IN (SELECT id FROM vital_signs ORDER BY id LIMIT 3);
 -- A child of four enrolled at 24 and long grown up: the rule looks at the day of enrolment.
@@ -92,7 +97,12 @@ SELECT wc_disable('idx_appointments_calendar');
 SELECT wc_enforce('chk_vital_signs_heart_rate_range');
 SELECT wc_set_schedule('mv_allergy_summary', 'daily', '04:30');
 SELECT wc_install();
+SELECT wc_add_view('mv_clubs', 'SELECT c."studentId", c."name of the club" AS club, {today} AS today
+  FROM {clubs: studentId, "name of the club"} AS c WHERE true {only c."studentId"}', '{studentId}', NULL,
+  'SELECT v."studentId" FROM {view} AS v WHERE {that day} <> {today}', 'SELECT {next day}', 'It''s ours.');
+SELECT wc_set_schedule('mv_clubs', 'daily', '05:15');
 SELECT wc_schedule();
+GRANT SELECT ON public.mv_clubs TO nurse;
 GRANT SELECT ON public.mv_allergy_summary TO nurse WITH GRANT OPTION;
 SET ROLE nurse;
 GRANT SELECT ON public.mv_allergy_summary TO counselor;
