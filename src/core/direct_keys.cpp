@@ -70,9 +70,8 @@ class Reader {
     // Past the end of a quoted text that begins here; a quote is doubled within, or with backslash escaped.
     void skip_quoted(char quote, bool backslash) {
         for (++at_; at_ < text_.size(); ++at_) {
-            if (backslash && text_[at_] == '\\')
-                ++at_;
-            else if (text_[at_] == quote && at_ + 1 < text_.size() && text_[at_ + 1] == quote)
+            const bool doubled = text_[at_] == quote && at_ + 1 < text_.size() && text_[at_ + 1] == quote;
+            if (doubled || (backslash && text_[at_] == '\\'))
                 ++at_;
             else if (text_[at_] == quote)
                 break;
