@@ -67,6 +67,15 @@ TEST(TableReference, NamesATableAndItsColumns) {
     EXPECT_EQ(reference.columns, (std::vector<std::string>{"id", "firstName", "grade"}));
 }
 
+TEST(TableReference, TakesNamesAsTheyAreWritten) {
+    EXPECT_EQ(parse_table_reference("Fees: id, \"amount due\", \"a \"\"b\"\", c\"").columns,
+              (std::vector<std::string>{"id", "amount due", "a \"b\", c"}));
+    EXPECT_EQ(parse_table_reference("Fees: id").table, "Fees");
+    EXPECT_THROW(parse_table_reference("Fees: \"id\", id"), std::invalid_argument);
+    EXPECT_THROW(parse_table_reference("Fees: \"id\" x"), std::invalid_argument);
+    EXPECT_THROW(parse_table_reference("Fees: \"\""), std::invalid_argument);
+}
+
 TEST(TableReference, RefusesWhatIsNone) {
     EXPECT_FALSE(is_table_reference("today"));
     EXPECT_FALSE(is_table_reference("only a.\"x\"::text"));
