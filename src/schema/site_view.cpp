@@ -176,16 +176,19 @@ std::set<std::string> tables_of(pg::Spi &spi, const Site &site, const std::strin
     return tables;
 }
 
-// What could not be made or mended.
+// Throws for what could not be made, mended or taken away; that a view could not be filled is the caller's to tell.
 void require_done(const std::vector<Action> &actions, const std::string &message) {
-    for (const Action &action : actions)
-        if ((action.action == "pending" || action.action == "outdated" || action.action == "conflict" ||
-             action.action == "kept") &&
-            !action.reason.starts_with("not filled: "))
-            throw pg::Error(action.action == "conflict" ? ERRCODE_DUPLICATE_OBJECT : ERRCODE_LOCK_NOT_AVAILABLE,
-                            message, "Of " + action.kind + " " + action.name + ": " + action.reason + ".",
-                            action.action == "conflict" ? "Rename or drop what has that name."
-                                                        : "Try again at a quiet time.");
+    for (const Action &action : actions) {
+        const bool undone = action.action == "pending" || action.action == "outdated" || action.action == "conflict" ||
+                            action.action == "kept";
+        if (!undone || action.reason.starts_with("not filled: "))
+            continue;
+        const bool locked = action.reason.starts_with("no lock on ") ||
+                            action.reason.find(pg::sqlstate_text(ERRCODE_LOCK_NOT_AVAILABLE)) != std::string::npos;
+        throw pg::Error(locked ? ERRCODE_LOCK_NOT_AVAILABLE : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message,
+                        "Of " + action.kind + " " + action.name + ": " + action.reason + ".",
+                        locked ? "Try again at a quiet time." : "");
+    }
 }
 
 } // namespace

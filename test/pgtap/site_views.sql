@@ -46,6 +46,11 @@ CREATE VIEW own_pkey AS SELECT 1;
 SELECT throws_ok(pg_temp.adding(pg_temp.with('1')), '42P07', 'relation "own_pkey" already exists', 'the name of its index is taken');
 DROP VIEW own_pkey;
 
+CREATE TYPE own AS ENUM ('taken');
+SELECT throws_ok(pg_temp.adding(pg_temp.with('1')), '55000', 'the view can''t be made now', 'the name of its row type is taken');
+DROP TYPE own;
+SELECT throws_ok(pg_temp.adding(pg_temp.with('1') || ' -- ', '{id}', format(', jsonb_build_object(''students'', %L)', E'SELECT c.id FROM {changed: id} AS c -- all\n) AS k')), '42601', NULL, 'a query can''t get out of its brackets');
+
 -- ---- Texts.
 SELECT throws_ok(pg_temp.adding(definition), state, NULL, what) FROM (VALUES
   ('SELECT 1 AS id', '0A000', 'no mark'),
