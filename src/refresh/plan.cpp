@@ -103,7 +103,7 @@ std::string layout_problem(pg::Spi &spi, const schema::View &view, const schema:
                       "   AND t.tgname = ANY ('{wc_capture_insert,wc_capture_update,wc_capture_delete,"
                       "wc_capture_replica,wc_capture_row}'::pg_catalog.name[])"
                       // The arguments, each ending in a zero byte; the second are the columns.
-                      "   AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\\000', 2) <>"
+                      "   AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), E'\\\\000', 2) <>"
                       "       pg_catalog.encode(pg_catalog.convert_to($3, pg_catalog.getdatabaseencoding()), 'escape')"
                       " LIMIT 1",
                       {view.schema, table, layout});

@@ -242,7 +242,7 @@ std::map<std::string, std::vector<Trigger>> present_triggers(pg::Spi &spi, const
                    "  JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid"
                    "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
                    " WHERE NOT t.tgisinternal"
-                   "   AND (t.tgfoid = pg_catalog.to_regprocedure($1) OR t.tgname LIKE 'wc\\_capture\\_%')"
+                   "   AND (t.tgfoid = pg_catalog.to_regprocedure($1) OR t.tgname LIKE E'wc\\\\_capture\\\\_%')"
                    " ORDER BY t.oid",
                    {site.extension_schema() + ".wc_capture()"})
              .rows) {

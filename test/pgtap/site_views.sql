@@ -11,9 +11,8 @@ SELECT 1 + n % 7, id, date '2025-01-01' + n FROM (SELECT id, row_number() OVER (
 CREATE VIEW club_names AS SELECT name FROM clubs;
 CREATE FUNCTION doubled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
 CREATE FUNCTION drawn() RETURNS integer LANGUAGE sql VOLATILE AS 'SELECT 4';
-CREATE ROLE site_views_other;
 CREATE FUNCTION foreign_to_us(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 3 * $1';
-ALTER FUNCTION foreign_to_us(integer) OWNER TO site_views_other;
+ALTER FUNCTION foreign_to_us(integer) OWNER TO pg_monitor;
 
 CREATE TABLE before AS SELECT * FROM wc_objects();
 CREATE FUNCTION pg_temp.adding(definition text, keys text DEFAULT '{id}', rest text DEFAULT '') RETURNS text LANGUAGE sql AS
@@ -149,8 +148,8 @@ SELECT throws_ok(pg_temp.adding(pg_temp.with('1')), '42710', NULL, 'once');
 CREATE VIEW on_own AS SELECT id FROM own;
 SELECT throws_ok($$SELECT * FROM wc_remove_view('own')$$, '2BP01', 'cannot remove view "own"', 'what others depend on stays');
 DROP VIEW on_own;
-SELECT throws_ok($$SET LOCAL ROLE site_views_other; SELECT * FROM wc_remove_view('own')$$, '42501', NULL, 'nobody may remove it');
-SELECT throws_ok($$SET LOCAL ROLE site_views_other; SELECT * FROM own$$, '42501', NULL, 'or read it');
+SELECT throws_ok($$SET LOCAL ROLE pg_monitor; SELECT * FROM wc_remove_view('own')$$, '42501', NULL, 'nobody may remove it');
+SELECT throws_ok($$SET LOCAL ROLE pg_monitor; SELECT * FROM own$$, '42501', NULL, 'or read it');
 
 -- ---- It is one of ours.
 SELECT is((SELECT string_agg(status, ',') FROM wc_objects() WHERE name IN ('own', 'own_pkey')), 'installed,installed', 'it is listed');
