@@ -10,8 +10,9 @@ namespace wc::core {
 
 namespace {
 
-// A key costs the incremental refresh several times what a row costs the refresh of everything.
-constexpr int64_t share_percent = 25;
+// A key costs the incremental refresh more than a row costs the refresh of everything: measured, the least share of
+// keys at which the latter is the quicker one of a view is 59 % (docs/benchmarks.md).
+constexpr int64_t share_percent = 50;
 // So few are quick whatever the size of the view.
 constexpr int64_t always_few = 1000;
 

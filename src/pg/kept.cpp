@@ -1,6 +1,8 @@
 // Plans that a session keeps.
 #include "pg/kept.hpp"
 
+#include <algorithm>
+
 extern "C" {
 #include "common/hashfn.h"
 }
@@ -20,7 +22,7 @@ Kept *all[most_kept];
 int count_of_all = 0;
 
 void put_first(Kept *kept, int from) {
-    memmove(all + 1, all, sizeof(Kept *) * from);
+    std::copy_backward(all, all + from, all + from + 1);
     all[0] = kept;
 }
 
