@@ -117,8 +117,11 @@ Insert state_row(size_t first, const Job &job, const Outcome &outcome, bool logg
     if (!logged)
         return row;
     const bool usable = !traces.plan || traces.plan->problem.empty();
-    row.add("clock", "timestamptz", traces.clock);
-    row.add("consumed", "pg_snapshot", usable ? pg::Text(traces.consumed) : pg::Text());
+    // The snapshot of a whole transaction may be older than the triggers that the transaction has made. What was
+    // committed between them is neither in the view nor in the log, so this refresh is none to go on from.
+    const bool complete = !IsolationUsesXactSnapshot();
+    row.add("clock", "timestamptz", complete ? pg::Text(traces.clock) : pg::Text());
+    row.add("consumed", "pg_snapshot", usable && complete ? pg::Text(traces.consumed) : pg::Text());
     row.add("last_keys", "int8", number(outcome.keys));
     row.add("last_reason", "text", nonempty(outcome.reason));
     row.add("last_origin", "text", name(job.origin));
