@@ -137,7 +137,7 @@ sub consult {
 sub new {
     my ($class, $node, $database, $seed, $divided) = @_;
     srand $seed;
-    my $self = bless { node => $node, seed => $seed, clock => $anchor, transactions => 0, refreshes => 0, held => [], disabled => [], slipped => {}, count => {},
+    my $self = bless { node => $node, seed => $seed, clock => $anchor, transactions => 0, refreshes => 0, held => [], disabled => [], slipped => {}, unsound => 0, count => {},
         recent => [], control => WhiteCross::Session->new($node, $database) }, $class;
     $self->{writers} = [ map { WhiteCross::Session->new($node, $database) } 1 .. SESSIONS ];
     $_->ask("SET lock_timeout = '400ms'; SET deadlock_timeout = '20ms'; SET jit = off; SET client_min_messages = warning;") for @{ $self->{writers} };
@@ -187,7 +187,8 @@ sub write {
             push @sql, $transaction->{sql}, $hold ? () : $transaction->{finish};
             $self->{held}[$i] = $transaction->{finish} if $hold;
             $self->{transactions}++;
-            $self->{slipped} = { map { $_ => 1 } @views } if $transaction->{slips};
+            $self->{slipped} = { map { $_ => 1 } @views } if $transaction->{slips} || defined $transaction->{disables};
+            $self->{unsound} = 1 if %{ $self->{slipped} };
             push @{ $self->{disabled} }, $transaction->{disables} if defined $transaction->{disables};
             $self->{count}{"$_"}++ for @{ $transaction->{kinds} };
         }
@@ -285,8 +286,10 @@ sub refresh_all {
     $self->{refreshes}++;
     $self->{count}{"mode $_"}++ for map { (split /\|/)[1] } grep { /\|refreshed\|/ } @rows;
     $self->{count}{'views refreshed'} += @views;
-    $self->{slipped} = {};
     $self->{are_off} = $self->{control}->ask(q{SELECT count(*) FROM (SELECT reason FROM wc_refresh_log ORDER BY id DESC LIMIT 6) AS l WHERE reason ~ 'switched off';});
+    # While a trigger is off, or no longer in its state, changes slip past views that are not refreshed.
+    $self->{unsound} = $self->{are_off} || @{ $self->{disabled} };
+    $self->{slipped} = $self->{unsound} ? { map { $_ => 1 } @views } : {};
     return $self->judge(@views);
 }
 
@@ -300,7 +303,7 @@ sub refresh_some {
         push @{ $self->{recent} }, $sql;
         my @rows = $self->{control}->ask($sql);
         return "a refresh did not succeed: @rows" unless grep { /\|refreshed\|/ } @rows;
-        delete $self->{slipped}{$view};
+        delete $self->{slipped}{$view} unless $self->{unsound};
     }
     $self->{refreshes}++;
     return $self->judge(sort keys %chosen);
