@@ -6,7 +6,7 @@
 EXTENSION = whitecross
 MODULE_big = whitecross
 PGFILEDESC = "whitecross - managed objects of a school-health database"
-EXTENSION_VERSION = 1.1.0
+EXTENSION_VERSION = 1.2.0
 
 # The installation script of this version is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
@@ -22,6 +22,13 @@ SQL_PARTS = \
 	sql/functions/live.sql \
 	sql/functions/schedule.sql \
 	sql/functions/observe.sql \
+	sql/functions/queries.sql \
+	sql/functions/slow_queries.sql \
+	sql/functions/query_history.sql \
+	sql/functions/violations.sql \
+	sql/functions/index_health.sql \
+	sql/functions/index_suggestions.sql \
+	sql/functions/privacy.sql \
 	sql/functions/health.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \

@@ -1,0 +1,1 @@
+-- What each index is used for, and how bloated it is.

@@ -1,0 +1,1 @@
+-- Indexes that the collected statements would be quicker with.

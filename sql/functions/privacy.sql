@@ -1,0 +1,1 @@
+-- Settings of the server that let protected health information into its log.

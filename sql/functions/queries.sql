@@ -1,0 +1,1 @@
+-- Statistics of statement patterns, normalised text, what runs now.

@@ -1,0 +1,1 @@
+-- Hourly totals of statement patterns, named copies of their statistics, and the report.

@@ -1,0 +1,1 @@
+-- Slow queries, and statements that an application repeats in a loop.
