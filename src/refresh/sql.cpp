@@ -64,30 +64,20 @@ std::map<std::string, std::string> sources_argument(pg::Spi &spi, const pg::Text
     std::map<std::string, std::string> by_table;
     if (!sources)
         return by_table;
-    const bool object = spi.value("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {sources}) == "object";
-    if (object)
-        for (auto &row : spi.query("SELECT e.key, CASE pg_catalog.jsonb_typeof(e.value) WHEN 'string' THEN"
-                                   "         e.value #>> '{}' END"
-                                   "  FROM pg_catalog.jsonb_each($1::jsonb) AS e(key, value)",
-                                   {sources})
-                             .rows) {
-            if (!row[1])
-                throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "sources has no query for table \"" + *row[0] + "\"",
-                                {}, "Give the query as a text, or leave the table out.");
-            by_table[*row[0]] = *row[1];
-        }
-    if (!object)
+    if (spi.value("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {sources}) != "object")
         throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "sources must be a JSON object", {},
                         "Give a query by table: {\"medications\": \"SELECT ... FROM {changed: id} AS c ...\"}.");
+    for (auto &row : spi.query("SELECT e.key, CASE pg_catalog.jsonb_typeof(e.value) WHEN 'string' THEN"
+                               "         e.value #>> '{}' END"
+                               "  FROM pg_catalog.jsonb_each($1::jsonb) AS e(key, value)",
+                               {sources})
+                         .rows) {
+        if (!row[1])
+            throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "sources has no query for table \"" + *row[0] + "\"", {},
+                            "Give the query as a text, or leave the table out.");
+        by_table[*row[0]] = *row[1];
+    }
     return by_table;
-}
-
-Datum return_actions(FunctionCallInfo fcinfo, const std::vector<schema::Action> &actions) {
-    pg::ResultSet rows(fcinfo);
-    for (const auto &action : actions)
-        rows.add({action.kind, action.name, action.table, action.action,
-                  action.reason.empty() ? pg::Text() : pg::Text(action.reason)});
-    return rows.done();
 }
 
 Datum refreshed(FunctionCallInfo fcinfo, const Request &request) {
@@ -194,7 +184,7 @@ WC_FUNCTION(wc_add_view) {
     view.comment = pg::text_argument(fcinfo, 6);
     pg::Spi spi;
     view.sources = refresh::sources_argument(spi, sources);
-    return refresh::return_actions(fcinfo, refresh::add_view(spi, view));
+    return schema::return_actions(fcinfo, refresh::add_view(spi, view));
 }
 
 // wc_remove_view(name) -> as wc_install: what was taken away. Errors: 42704 unknown, 42809 a shipped view, 2BP01 others
@@ -203,5 +193,5 @@ WC_FUNCTION(wc_remove_view) {
     pg::require_writable("wc_remove_view()");
     const std::string name = pg::required_text(fcinfo, 0, "name");
     pg::Spi spi;
-    return refresh::return_actions(fcinfo, refresh::remove_view(spi, name));
+    return schema::return_actions(fcinfo, refresh::remove_view(spi, name));
 }

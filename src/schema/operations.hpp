@@ -15,6 +15,9 @@ struct Action {
     std::string reason;
 };
 
+// The rows of what wc_install() and its kin did: kind, name, table_name, action, reason.
+Datum return_actions(FunctionCallInfo fcinfo, const std::vector<Action> &actions);
+
 // Makes what is missing of a kind (empty: of all), rebuilds what is outdated and has no dependents, links again what
 // lost its link. What can't be made is reported and remembered as pending, never an error.
 std::vector<Action> install(pg::Spi &spi, const std::optional<std::string> &kind);

@@ -15,9 +15,7 @@ extern "C" {
 
 using namespace wc;
 
-namespace {
-
-Datum return_actions(FunctionCallInfo fcinfo, const std::vector<schema::Action> &actions) {
+Datum schema::return_actions(FunctionCallInfo fcinfo, const std::vector<Action> &actions) {
     pg::ResultSet rows(fcinfo);
     for (const auto &action : actions)
         rows.add({action.kind, action.name, action.table, action.action,
@@ -25,14 +23,12 @@ Datum return_actions(FunctionCallInfo fcinfo, const std::vector<schema::Action> 
     return rows.done();
 }
 
-} // namespace
-
 // wc_install(kind text) -> kind, name, table_name, action, reason. Errors: 22023 unknown kind, 25006 read-only.
 WC_FUNCTION(wc_install) {
     pg::require_writable("wc_install()");
     const auto kind = pg::text_argument(fcinfo, 0);
     pg::Spi spi;
-    return return_actions(fcinfo, schema::install(spi, kind));
+    return schema::return_actions(fcinfo, schema::install(spi, kind));
 }
 
 // wc_retire(kind text) -> as wc_install.
@@ -40,14 +36,14 @@ WC_FUNCTION(wc_retire) {
     pg::require_writable("wc_retire()");
     const auto kind = pg::text_argument(fcinfo, 0);
     pg::Spi spi;
-    return return_actions(fcinfo, schema::retire(spi, kind));
+    return schema::return_actions(fcinfo, schema::retire(spi, kind));
 }
 
 // wc_suspend_views() -> as wc_install.
 WC_FUNCTION(wc_suspend_views) {
     pg::require_writable("wc_suspend_views()");
     pg::Spi spi;
-    return return_actions(fcinfo, schema::suspend_views(spi));
+    return schema::return_actions(fcinfo, schema::suspend_views(spi));
 }
 
 // wc_disable(name text) -> as wc_install. Errors: 42704 unknown name, 2BP01 others depend on it.
@@ -55,7 +51,7 @@ WC_FUNCTION(wc_disable) {
     pg::require_writable("wc_disable()");
     const std::string name = pg::required_text(fcinfo, 0, "name");
     pg::Spi spi;
-    return return_actions(fcinfo, schema::set_disabled(spi, name, true));
+    return schema::return_actions(fcinfo, schema::set_disabled(spi, name, true));
 }
 
 // wc_enable(name text) -> as wc_install. Errors: 42704 unknown name.
@@ -63,7 +59,7 @@ WC_FUNCTION(wc_enable) {
     pg::require_writable("wc_enable()");
     const std::string name = pg::required_text(fcinfo, 0, "name");
     pg::Spi spi;
-    return return_actions(fcinfo, schema::set_disabled(spi, name, false));
+    return schema::return_actions(fcinfo, schema::set_disabled(spi, name, false));
 }
 
 // wc_objects() -> kind, name, table_name, status, validated, reason, definition.
@@ -137,7 +133,7 @@ WC_FUNCTION(wc_enforce) {
     pg::require_writable("wc_enforce()");
     const std::string name = pg::required_text(fcinfo, 0, "constraint_name");
     pg::Spi spi;
-    return return_actions(fcinfo, schema::enforce(spi, name));
+    return schema::return_actions(fcinfo, schema::enforce(spi, name));
 }
 
 // wc_breaches(constraint_name text) -> table_name, key (jsonb). Errors: as wc_enforce; 42501 for one who may not read
@@ -158,7 +154,7 @@ WC_FUNCTION(wc_configure) {
     const std::string name = pg::required_text(fcinfo, 0, "name");
     const auto value = pg::text_argument(fcinfo, 1);
     pg::Spi spi;
-    return return_actions(fcinfo, schema::configure(spi, name, value));
+    return schema::return_actions(fcinfo, schema::configure(spi, name, value));
 }
 
 // wc_map_column(table_name text, canonical text, expression text) -> as wc_configure.
@@ -168,7 +164,7 @@ WC_FUNCTION(wc_map_column) {
     const std::string canonical = pg::required_text(fcinfo, 1, "canonical");
     const auto expression = pg::text_argument(fcinfo, 2);
     pg::Spi spi;
-    return return_actions(fcinfo, schema::map_column(spi, table, canonical, expression));
+    return schema::return_actions(fcinfo, schema::map_column(spi, table, canonical, expression));
 }
 
 // wc_resolve_columns() -> table_name, canonical, expression, source: what stands for each canonical column.
