@@ -16,7 +16,7 @@ namespace {
 
 // A list that needs no memory of its own: the library has no static initialisers that could fail.
 template <typename T> struct Subscribers {
-    std::array<T, 4> items = {};
+    std::array<T, 12> items = {};
     size_t count = 0;
     void add(T item) {
         if (count == items.size())
@@ -29,9 +29,11 @@ template <typename T> struct Subscribers {
 
 constinit Subscribers<BeforeUtility> utility_subscribers;
 constinit Subscribers<AtTransactionEnd> transaction_subscribers;
+constinit Subscribers<ErrorReported> error_subscribers;
 constinit Subscribers<SharedMemory> blocks;
 
 ProcessUtility_hook_type next_utility = nullptr;
+emit_log_hook_type next_emit_log = nullptr;
 shmem_request_hook_type next_request = nullptr;
 shmem_startup_hook_type next_startup = nullptr;
 
@@ -52,6 +54,13 @@ extern "C" void utility_hook(PlannedStmt *statement, const char *text, bool read
 extern "C" void transaction_callback(XactEvent event, void *) {
     for (const auto at_end : transaction_subscribers)
         at_end(event);
+}
+
+extern "C" void emit_log(ErrorData *report) {
+    for (const auto reported : error_subscribers)
+        reported(*report);
+    if (next_emit_log != nullptr)
+        next_emit_log(report);
 }
 
 extern "C" void request_hook() {
@@ -85,6 +94,10 @@ void at_transaction_end(AtTransactionEnd subscriber) {
     transaction_subscribers.add(subscriber);
 }
 
+void error_reported(ErrorReported subscriber) {
+    error_subscribers.add(subscriber);
+}
+
 void shared_memory(const SharedMemory &block) {
     blocks.add(block);
 }
@@ -99,6 +112,8 @@ void install() {
     }
     if (transaction_subscribers.count > 0)
         call([] { RegisterXactCallback(transaction_callback, nullptr); });
+    if (error_subscribers.count > 0)
+        next_emit_log = std::exchange(emit_log_hook, emit_log);
     if (blocks.count > 0) {
         next_request = std::exchange(shmem_request_hook, request_hook);
         next_startup = std::exchange(shmem_startup_hook, startup_hook);

@@ -13,6 +13,12 @@ using BeforeUtility = void (*)(Node *statement);
 // allocate nor raise.
 using AtTransactionEnd = void (*)(XactEvent event);
 
+// Called when an error or another message goes to the server's log, in whatever state raised it: an aborted
+// transaction, a process that has no database or no PGPROC, locks held. Must neither allocate nor raise, look anything
+// up, nor wait for more than a leaf lock. Not called for what an EXCEPTION block catches, nor where log_min_messages
+// keeps it from the log.
+using ErrorReported = void (*)(const ErrorData &report) noexcept;
+
 // A block of shared memory, made when the server starts, and again after a crash.
 struct SharedMemory {
     const char *name;                                      // of the block, and of the lock that comes with it
@@ -23,6 +29,7 @@ struct SharedMemory {
 // Subscriptions: in _PG_init, before install(). At most a handful of each.
 void before_utility(BeforeUtility subscriber);
 void at_transaction_end(AtTransactionEnd subscriber);
+void error_reported(ErrorReported subscriber);
 void shared_memory(const SharedMemory &block);
 
 // Whether the server is loading the library at its start: only then there is shared memory.
