@@ -13,6 +13,8 @@ bool install_on_create = true;
 bool live_refresh = false;
 int live_refresh_delay = 200;
 char *now = nullptr;
+int query_history_days = 30;
+int query_history_clock_offset = 0;
 
 namespace {
 
@@ -65,6 +67,13 @@ void define() {
     DefineCustomIntVariable("whitecross.live_refresh_delay", "The least time between two rounds of live refreshes.",
                             "What is committed meanwhile is refreshed together.", &live_refresh_delay, 200, 0, 60000,
                             PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.query_history_days", "Days that the query history is kept.", nullptr,
+                            &query_history_days, 30, 1, 3650, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.query_history_clock_offset",
+                            "Seconds by which the clock of the query history is ahead of the server's.",
+                            "For tests and demonstrations, which can't wait for an hour to end.",
+                            &query_history_clock_offset, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S | GUC_NOT_IN_SAMPLE,
+                            nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }
 

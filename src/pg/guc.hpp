@@ -11,6 +11,8 @@ extern bool install_on_create;  // whitecross.install_on_create: CREATE EXTENSIO
 extern bool live_refresh;       // whitecross.live_refresh: of a database: a worker keeps its views true
 extern int live_refresh_delay;  // whitecross.live_refresh_delay: milliseconds between two rounds of it, at least
 extern char *now;               // whitecross.now: the clock of the views; empty: now()
+extern int query_history_days;  // whitecross.query_history_days: days that the hours of wc_query_history are kept
+extern int query_history_clock_offset; // whitecross.query_history_clock_offset: seconds by which its clock is ahead
 
 // Defines them and reserves the prefix. Called once, by _PG_init.
 void define();
