@@ -27,22 +27,30 @@ my $objects = q{SELECT string_agg(n, ', ' ORDER BY n) FROM (SELECT kind || ' ' |
 my $all     = 'check constraint installed 13, composite index installed 14, covering index installed 15, '
   . 'materialized view installed 5, partial index installed 20, view index installed 18';
 
+# What 1.1.0 has beyond that: refreshes by keys, live mode, views of the site's own. A refresh there may be of any mode.
+my %since_1_1 = map { $_ => $_ ne '1.0.0' } @earlier;
+my $more      = ', partial index installed 20, refresh index installed 3, trigger installed 11, view index installed 18';
+
 # Every function of the version, called for what it does: [what, SQL, result]. A result that is a pattern has to match.
 sub calls {
     my ($version, $cron) = @_;
     my @views = VIEWS;
     my $views = join "\n", sort @views;
+    my $newer = $since_1_1{$version};
+    my $all   = $newer ? $all =~ s/, partial index.*/$more/r : $all;
+    my ($count, $dropped, $mode) = $newer ? (99, 24, 'incremental') : (85, 23, 'concurrent');
+    my $in_each_view = sub { my ($tail) = @_; return $views =~ s/$/$tail/mgr };
     return (
         [ 'objects', $objects, $all ],
-        [ 'links', 'SELECT count(*), bool_and(linked) FROM wc_object_links()', '85|t' ],
+        [ 'links', 'SELECT count(*), bool_and(linked) FROM wc_object_links()', "$count|t" ],
         [ 'mapping', 'SELECT count(*) > 100, count(*) FILTER (WHERE present) > 100 FROM wc_resolve_columns()', 't|t' ],
         [ 'a query', q{SELECT wc_view_query('allergy_summary') ~ 'allergies', wc_view_query('allergy_summary', 'ARRAY[]::uuid[]') ~ 'ANY'}, 't|t' ],
         [ 'a name', q{SELECT wc_view_name('allergy_summary')}, 'mv_allergy_summary' ],
-        [ 'retire', 'SELECT action, count(*) FROM wc_retire() GROUP BY 1', 'dropped|85' ],
-        [ 'install', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', 'created|85' ],
+        [ 'retire', 'SELECT action, count(*) FROM wc_retire() GROUP BY 1', "dropped|$count" ],
+        [ 'install', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', "created|$count" ],
         [ 'install, nothing to do', 'SELECT count(*) FROM wc_install()', '0' ],
-        [ 'suspend', q{GRANT SELECT ON mv_allergy_summary TO reader; SELECT action, count(*) FROM wc_suspend_views() GROUP BY 1}, 'dropped|23' ],
-        [ 'bring back', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', 'created|23' ],
+        [ 'suspend', q{GRANT SELECT ON mv_allergy_summary TO reader; SELECT action, count(*) FROM wc_suspend_views() GROUP BY 1}, "dropped|$dropped" ],
+        [ 'bring back', 'SELECT action, count(*) FROM wc_install() GROUP BY 1', "created|$dropped" ],
         [ 'with their grants', q{SELECT has_table_privilege('reader', 'mv_allergy_summary', 'SELECT')}, 't' ],
         [ 'disable', q{SELECT name, action FROM wc_disable('idx_active_students_nurse'); SELECT to_regclass('idx_active_students_nurse') IS NULL},
             "idx_active_students_nurse|dropped\nidx_active_students_nurse|disabled\nt" ],
@@ -60,20 +68,21 @@ sub calls {
         [ 'writes', q{INSERT INTO allergies (id, "studentId", allergen, "allergyType", severity) SELECT gen_random_uuid(), id, 'Latex', 'LATEX', 'MILD' FROM students LIMIT 5;
                       UPDATE students SET "lastName" = 'Other' WHERE id IN (SELECT id FROM students LIMIT 3); SELECT 1}, '1' ],
         [ 'refresh', q{SELECT view_name, mode, status, rows_written > 0, sqlstate, message FROM wc_refresh('allergy_summary')}, 'mv_allergy_summary|concurrent|refreshed|t||' ],
-        [ 'refresh in this session', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 0) ORDER BY 1}, $views =~ s/$/|concurrent|refreshed/mgr ],
-        [ 'refresh by workers', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 2) ORDER BY 1}, $views =~ s/$/|concurrent|refreshed/mgr ],
-        [ 'refresh where something was written', q{BEGIN; DELETE FROM allergies WHERE allergen = 'Latex'; SELECT mode, status FROM wc_refresh('allergy_summary'); COMMIT}, 'concurrent|refreshed' ],
+        [ 'refresh in this session', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 0) ORDER BY 1},
+            $newer ? qr/\A(?:\w+\|(?:incremental|concurrent)\|refreshed\n?){5}\z/ : $in_each_view->('|concurrent|refreshed') ],
+        [ 'refresh by workers', q{SELECT view_name, mode, status FROM wc_refresh_all(workers => 2) ORDER BY 1}, $in_each_view->("|$mode|refreshed") ],
+        [ 'refresh where something was written', q{BEGIN; DELETE FROM allergies WHERE allergen = 'Latex'; SELECT mode, status FROM wc_refresh('allergy_summary'); COMMIT}, "$mode|refreshed" ],
         [ 'refresh, full', q{SELECT DISTINCT mode, status FROM wc_refresh_all('full')}, 'full|refreshed' ],
         [ 'refresh of what is not filled', q{REFRESH MATERIALIZED VIEW mv_allergy_summary WITH NO DATA; SELECT mode, status FROM wc_refresh('allergy_summary')}, 'full|refreshed' ],
-        [ 'what is not there yet', q{SELECT mode, status FROM wc_refresh('allergy_summary', 'incremental')}, 'concurrent|refreshed' ],
+        [ 'what 1.0.0 does not have yet', q{SELECT mode, status FROM wc_refresh('allergy_summary', 'incremental')}, "$mode|refreshed" ],
         [ 'a group', q{SELECT count(*), string_agg(DISTINCT status, ',') FROM wc_refresh_group('hourly')}, '3|refreshed' ],
         [ 'a failure', q{ALTER TABLE students OWNER TO registrar; SELECT wc_install(); ALTER MATERIALIZED VIEW mv_allergy_summary OWNER TO registrar; REVOKE ALL ON allergies FROM registrar;
                          SELECT mode, status, sqlstate, message FROM wc_refresh('allergy_summary')}, qr/concurrent\|failed\|42501\|insufficient_privilege while refreshing mv_allergy_summary\z/ ],
         [ 'mended', q{GRANT SELECT ON ALL TABLES IN SCHEMA public TO registrar; SELECT status FROM wc_refresh('allergy_summary')}, 'refreshed' ],
         [ 'the log', q{SELECT string_agg(DISTINCT mode, ',') , string_agg(DISTINCT status, ','), string_agg(DISTINCT origin, ','), bool_and(status <> 'refreshed' OR rows_written >= 0) FROM wc_refresh_log},
-            'concurrent,full|failed,refreshed|install,manual|t' ],
+            ($newer ? 'concurrent,full,incremental' : 'concurrent,full') . '|failed,refreshed|install,manual|t' ],
         [ 'statistics', 'SELECT view_name, populated, row_count > 0, age < interval \'1 hour\', last_duration_ms > 0, refreshed_by, refreshes > 1 FROM wc_view_stats() ORDER BY 1',
-            $views =~ s/$/|t|t|t|t|manual|t/mgr ],
+            $in_each_view->('|t|t|t|t|manual|t') ],
         [ 'the last refresh', q{SELECT wc_last_refresh('allergy_summary') > now() - interval '1 hour'}, 't' ],
         [ 'what is there', 'SELECT count(*) > 0, bool_and(has_rows) FROM wc_data_presence()', 't|t' ],
         [ 'whether the library is preloaded', 'SELECT wc_preloaded()', 't' ],
@@ -88,6 +97,15 @@ sub calls {
         [ 'what is due', q{SELECT DISTINCT status FROM wc_refresh_due('hourly')}, 'refreshed' ],
         [ 'what a job runs', q{CALL wc_run_schedule('six_hourly'); SELECT DISTINCT origin FROM wc_refresh_log WHERE origin = 'schedule'}, 'schedule' ],
         [ 'no jobs', 'SELECT count(*) FROM wc_unschedule()', $cron ? '3' : '0' ],    # removed at commit
+        !$newer ? () : (
+            [ 'live mode', 'SELECT switched_on, state FROM wc_live_status()', 'f|off' ],
+            [ 'what is captured', 'SELECT count(*) > 5 FROM wc_captured_columns()', 't' ],
+            [ 'changes', q{/* wc_capture, wc_ignore_replicated */ UPDATE allergies SET reaction = 'hives' WHERE id IN (SELECT id FROM allergies LIMIT 2); UPDATE wc_site_setting SET value = value;
+                SELECT pending_changes FROM wc_pending_changes() WHERE view_name = 'mv_allergy_summary'}, qr/\A[1-9]/ ],
+            [ 'what a refresh runs', q{SELECT count(*) FROM wc_refresh_queries('allergy_summary')}, '1' ],
+            [ 'verification', q{SELECT missing, extra FROM wc_verify('allergy_summary') WHERE pending = 0 UNION ALL SELECT 0, 0 FROM wc_refresh('allergy_summary') WHERE keys_refreshed = 0}, '' ],
+            [ 'a view of its own', q{SELECT count(*) FROM wc_add_view('mv_own', 'SELECT s."id" FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id']) WHERE action = 'created';
+                SELECT action FROM wc_remove_view('mv_own')}, qr/\A[1-9]\d*\ndropped/ ]),
         [ 'still the objects', $objects, $all ]);
 }
 
@@ -96,6 +114,7 @@ for my $version (@earlier) {
         $database = $cron ? 'with_cron' : 'without_cron';
         my $label = "$version, " . ($cron ? 'beside pg_cron' : 'without pg_cron');
         make_database($node, $database, 'reference', whitecross => 0, extensions => $cron ? ['pg_cron'] : []);
+        sql("ALTER DATABASE $database SET whitecross.live_refresh = off") if $since_1_1{$version};
         my $before = catalogue($node, $database);
         sql("CREATE EXTENSION whitecross VERSION '$version'");
         my @calls = calls($version, $cron);
@@ -130,7 +149,8 @@ SQL
         s/ \{postgres=\w+\/postgres\}$/ /mg for $before, $after;
         same_lines($after, $before, "$label: DROP EXTENSION leaves what was there before");
 
-        # An update brings it.
+        # An update brings it, or keeps it.
+        sql("ALTER DATABASE $database RESET whitecross.live_refresh");
         sql("CREATE EXTENSION whitecross VERSION '$version'; ALTER EXTENSION whitecross UPDATE");
         ok($node->poll_query_until($database, 'SELECT state FROM wc_live_status()', 'running'), "$label: updated, the database has live mode");
         sql(q{UPDATE students SET "firstName" = 'Live'});
