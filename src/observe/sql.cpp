@@ -6,22 +6,6 @@
 
 using namespace wc;
 
-namespace wc::observe {
-
-namespace {
-bool loaded_at_start = false;
-}
-
-void init() {
-    loaded_at_start = process_shared_preload_libraries_in_progress;
-}
-
-bool preloaded() {
-    return loaded_at_start;
-}
-
-} // namespace wc::observe
-
 WC_FUNCTION(wc_preloaded) {
     PG_RETURN_BOOL(observe::preloaded());
 }

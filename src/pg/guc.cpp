@@ -13,6 +13,9 @@ bool install_on_create = true;
 bool live_refresh = false;
 int live_refresh_delay = 200;
 char *now = nullptr;
+int violations_max = 500;
+int violations_warning = 10;
+int violations_critical = 50;
 int query_history_days = 30;
 int query_history_clock_offset = 0;
 
@@ -73,6 +76,20 @@ void define() {
                             "Seconds by which the clock of the query history is ahead of the server's.",
                             "For tests and demonstrations, which can't wait for an hour to end.",
                             &query_history_clock_offset, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S | GUC_NOT_IN_SAMPLE,
+                            nullptr, nullptr, nullptr);
+    // What sizes shared memory is known where there is some: the server refuses it in a session.
+    if (process_shared_preload_libraries_in_progress)
+        DefineCustomIntVariable("whitecross.violations_max", "Constraints whose violations are counted.",
+                                "Of all databases, and one more for each of them. Another one takes the place of the "
+                                "one that was longest not violated.",
+                                &violations_max, 500, 16, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.violations_warning",
+                            "Violations of a constraint in an hour beyond which its level is warning.",
+                            "For the sum of all constraints too.", &violations_warning, 10, 0, INT_MAX, PGC_SUSET, 0,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.violations_critical",
+                            "Violations of a constraint in an hour beyond which its level is critical.",
+                            "For the sum of all constraints too.", &violations_critical, 50, 0, INT_MAX, PGC_SUSET, 0,
                             nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }

@@ -13,6 +13,9 @@ extern int live_refresh_delay;  // whitecross.live_refresh_delay: milliseconds b
 extern char *now;               // whitecross.now: the clock of the views; empty: now()
 extern int query_history_days;  // whitecross.query_history_days: days that the hours of wc_query_history are kept
 extern int query_history_clock_offset; // whitecross.query_history_clock_offset: seconds by which its clock is ahead
+extern int violations_max;             // whitecross.violations_max: constraints whose violations are counted
+extern int violations_warning;  // whitecross.violations_warning: violations an hour beyond which the level is warning
+extern int violations_critical; // whitecross.violations_critical: the same, critical
 
 // Defines them and reserves the prefix. Called once, by _PG_init.
 void define();

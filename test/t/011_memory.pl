@@ -88,6 +88,10 @@ my @forms  = (
     [ 'district', $cheap,  q{SELECT wc_last_refresh('allergy_summary')} ],
     [ 'district', $cheap,  'SELECT wc_preloaded()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_data_presence()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations_info()' ],
+    [ 'district', $cheap,  'SELECT wc_reset_constraint_violations()' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );
