@@ -1,0 +1,128 @@
+package Statements;
+
+# What watching statements costs: processor time of the server's sessions for one transaction, with nothing that watches, with
+# pg_stat_statements, and with whitecross. The least that a statement can be, a prepared SELECT of one row by its key, so that the cost
+# of watching is as large a part of it as it can be.
+
+use strict;
+use warnings;
+
+use Bench;
+use Exporter qw(import);
+use POSIX qw(sysconf _SC_CLK_TCK);
+use Time::HiRes qw(sleep);
+
+our @EXPORT = qw(statements);
+
+my $clients = 2;
+my %servers;    # arm => { port, process id of the postmaster }
+
+my %preload = (none => '', control => '', pg_stat_statements => 'pg_stat_statements', whitecross => 'whitecross');
+
+# Four servers from one initdb, each with a pgbench database of its own: what differs is the library alone.
+sub start_servers {
+    my ($folder) = @_;
+    run_command('initdb', '-D', "$folder/first", '-U', 'postgres', '-A', 'trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync');
+    my $port = $ENV{PGPORT};
+    for my $arm (sort keys %preload) {
+        my $data = "$folder/statements_$arm";
+        run_command('cp', '-a', "$folder/first", $data);
+        $port++;
+        open my $conf, '>>', "$data/postgresql.conf" or die "postgresql.conf: $!\n";
+        print $conf map { "$_\n" } "listen_addresses = ''", 'shared_buffers = 512MB', 'autovacuum = off', 'fsync = off', 'max_wal_size = 4GB', 'checkpoint_timeout = 1h',
+          "unix_socket_directories = '$folder/s'", "port = $port", "shared_preload_libraries = '$preload{$arm}'";
+        close $conf or die "postgresql.conf: $!\n";
+        run_command('pg_ctl', '-D', $data, '-l', "$folder/statements_$arm.log", '-w', '-t', '120', 'start');
+        open my $in, '<', "$data/postmaster.pid" or die "postmaster.pid: $!\n";
+        chomp(my $pid = <$in>);
+        $servers{$arm} = { port => $port, pid => $pid, data => $data };
+        run_command('pgbench', '-p', $port, '-i', '-q', '-s', 10, 'postgres');
+        run_command('psql', '-p', $port, '-XAtq', '-d', 'postgres', '-c', "CREATE EXTENSION $preload{$arm}") if $preload{$arm} ne '';
+    }
+    return;
+}
+
+sub stop_servers {
+    my $status = $?;
+    system("pg_ctl -D '$servers{$_}{data}' -m fast -w stop > /dev/null") for keys %servers;
+    %servers = ();
+    $? = $status;
+    return;
+}
+
+END { stop_servers() }
+
+# Seconds of processor time of the sessions that have ended, once all have.
+sub spent {
+    my ($parent) = @_;
+    for (1 .. 3000) {
+        my $sessions = 0;
+        for my $file (glob '/proc/[0-9]*/stat') {
+            open my $in, '<', $file or next;
+            my $line = <$in> // next;
+            my ($pid, undef, $ppid) = $line =~ /^(\d+) \(.*\) (\S) (\d+)/ or next;
+            next if $ppid != $parent;
+            open my $name, '<', "/proc/$pid/cmdline" or next;
+            my $title = <$name> // '';
+            $sessions++ if $title eq '' || $title =~ /^postgres: postgres /;
+        }
+        if ($sessions == 0) {
+            open my $in, '<', "/proc/$parent/stat" or die "the server is gone\n";
+            my $line = <$in>;
+            $line =~ s/^.*\) //;
+            my @field = split / /, $line;
+            return ($field[13] + $field[14]) / sysconf(_SC_CLK_TCK);
+        }
+        sleep 0.01;
+    }
+    die "sessions do not end\n";
+}
+
+# Microseconds of processor time for each transaction.
+sub run_for {
+    my ($arm, $mode, $transactions, $seed) = @_;
+    my $server = $servers{$arm};
+    my $before = spent($server->{pid});
+    my $out = run_command('pgbench', '-p', $server->{port}, '-n', '-S', '-M', $mode, '-c', $clients, '-j', 2, '-t', $transactions, '--random-seed', $seed, 'postgres');
+    my ($done) = $out =~ /^number of transactions actually processed: (\d+)/m or die "pgbench gave no count: $out\n";
+    die "pgbench did $done transactions\n" if $done != $clients * $transactions;
+    return 1e6 * (spent($server->{pid}) - $before) / $done;
+}
+
+sub statements {
+    my (undef, $runs) = @_;
+    my $rounds       = $ENV{STATEMENT_ROUNDS}       || 8 * $runs;
+    my $transactions = $ENV{STATEMENT_TRANSACTIONS} || 60_000;
+    my @arms = ('none', 'whitecross', 'control', 'pg_stat_statements');
+    my %rounds = (prepared => $rounds, simple => int($rounds / 2) || 1);
+    text(<<"MARKDOWN");
+## What watching statements costs
+
+pgbench -S, $clients clients, $transactions transactions each a run, on four servers that differ in shared_preload_libraries alone: none, none once more (the control),
+pg_stat_statements, whitecross, each as it comes. They take turns, each round in another order. Processor time is that of the server's sessions, all of it, for
+one transaction; of each round an arm is compared with *none* of that round, and what is given is the median of all rounds.
+
+MARKDOWN
+    start_servers($ENV{PGHOST} =~ s{/s$}{}r);
+    for my $mode ('prepared', 'simple') {
+        run_for($_, $mode, 20_000, 0) for @arms;
+        my %of;
+        for my $round (1 .. $rounds{$mode}) {
+            say_step("statements, $mode, round $round of $rounds{$mode}");
+            push @arms, shift @arms;
+            push @{ $of{$_} }, run_for($_, $mode, $transactions, $round) for @arms;
+        }
+        my %cost = map { my $arm = $_; $arm => median(map { $of{$arm}[$_] - $of{none}[$_] } 0 .. $rounds{$mode} - 1) } @arms;
+        my $none = median(@{ $of{none} });
+        table([ "protocol $mode", 'processor time', 'more than none', 'of none' ],
+            map { [ $_, sprintf('%.2f us', median(@{ $of{$_} })), $_ eq 'none' ? '' : sprintf('%.2f us', $cost{$_}), $_ eq 'none' ? '' : sprintf('%.1f %%', 100 * $cost{$_} / $none) ] }
+              'none', 'control', 'pg_stat_statements', 'whitecross');
+        my $fewer = grep { $of{whitecross}[$_] <= $of{pg_stat_statements}[$_] } 0 .. $rounds{$mode} - 1;
+        verdict(sprintf('%s, %d rounds: whitecross costs at most what pg_stat_statements costs: %.2f us against %.2f us (%.0f %%; the goal is 50 %%); the control differs by %.2f us; less in %d rounds',
+            $mode, $rounds{$mode}, $cost{whitecross}, $cost{pg_stat_statements}, 100 * $cost{whitecross} / ($cost{pg_stat_statements} || 1e-9), $cost{control}, $fewer), $cost{whitecross} <= $cost{pg_stat_statements});
+    }
+    stop_servers();
+    return;
+}
+
+1;
