@@ -1,7 +1,9 @@
 // The room's beginning: whether the server loads the library at its start, and what subscribes then.
 #include "observe/observe.hpp"
 
+#include "observe/tracker.hpp"
 #include "observe/violations.hpp"
+#include "pg/hooks.hpp"
 #include "pg/spi.hpp"
 
 extern "C" {
@@ -28,6 +30,8 @@ std::string loaded_libraries() {
 void init() {
     loaded_at_start = process_shared_preload_libraries_in_progress;
     violations::init();
+    if (pg::hooks::server_is_starting() && !IsBinaryUpgrade)
+        tracker::init();
 }
 
 bool preloaded() {
@@ -44,6 +48,11 @@ void require_preloaded() {
                     "In postgresql.conf set shared_preload_libraries = " +
                         pg::quote_value(libraries.empty() ? "whitecross" : libraries + ",whitecross") +
                         " (what is there already has to stay), and restart the server.");
+}
+
+Viewer::Viewer() {
+    role_ = GetUserId();
+    all_ = pg::call([this] { return has_privs_of_role(role_, ROLE_PG_READ_ALL_STATS); });
 }
 
 } // namespace wc::observe

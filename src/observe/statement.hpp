@@ -12,6 +12,7 @@ namespace wc::observe {
 
 struct Statement {
     uint64 query_id = 0; // the pattern; of a utility statement, one that stands for its command tag; 0: not identified
+    Oid role = InvalidOid;            // who ran it
     CommandTag tag = CMDTAG_UNKNOWN;  //
     bool utility = false;             //
     bool top_level = true;            // sent by the client, not run by a function or a trigger

@@ -7,9 +7,18 @@ extern "C" {
 #include "catalog/pg_database.h"
 #include "executor/executor.h"
 #include "utils/guc_tables.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
 }
 
 namespace wc::pg::compat {
+
+void enable_query_ids() {
+    EnableQueryId();
+}
 
 #if PG_VERSION_NUM >= 160000
 

@@ -20,6 +20,9 @@ const char *caller_message_level();
 // Whether a role owns a database. Plain server code.
 bool owns_database(Oid database, Oid role);
 
+// Has the server compute query ids where compute_query_id is auto. Once, while it loads its libraries.
+void enable_query_ids();
+
 // A tree walker as the server's walker functions take it: before 16 they are declared without its parameters.
 #if PG_VERSION_NUM >= 160000
 using Walker = bool (*)(Node *, void *);

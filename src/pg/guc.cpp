@@ -18,6 +18,10 @@ int violations_warning = 10;
 int violations_critical = 50;
 int query_history_days = 30;
 int query_history_clock_offset = 0;
+bool track_queries = true;
+bool track_nested = false;
+int query_stats_max = 1000;
+int query_text_size = 4096;
 
 namespace {
 
@@ -42,9 +46,27 @@ bool check_now(char **value, void **, GucSource) {
     return valid;
 }
 
+// What the server needs at its start: a session that loads the library later can't define these, and has no use for
+// them.
+void define_at_start() {
+    DefineCustomIntVariable("whitecross.query_stats_max", "Statement patterns whose statistics are kept.",
+                            "Where there are more, the least called ones are given up.", &query_stats_max, 1000, 100,
+                            100000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.query_text_size", "Bytes of a normalised text that are kept.", nullptr,
+                            &query_text_size, 4096, 256, 65536, PGC_POSTMASTER, GUC_UNIT_BYTE, nullptr, nullptr,
+                            nullptr);
+}
+
 } // namespace
 
 void define() {
+    if (process_shared_preload_libraries_in_progress)
+        define_at_start();
+    DefineCustomBoolVariable("whitecross.track_queries", "Statements are counted, and watched for what is slow.",
+                             "Needs the library in shared_preload_libraries.", &track_queries, true, PGC_SUSET, 0,
+                             nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("whitecross.track_nested", "So are those that functions and triggers run.", nullptr,
+                             &track_nested, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.lock_timeout", "How long an operation waits for a lock.",
                             "What waits longer is reported as pending or failed. 0 waits without limit.", &lock_timeout,
                             5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);

@@ -17,6 +17,11 @@ extern int violations_max;             // whitecross.violations_max: constraints
 extern int violations_warning;  // whitecross.violations_warning: violations an hour beyond which the level is warning
 extern int violations_critical; // whitecross.violations_critical: the same, critical
 
+extern bool track_queries;  // whitecross.track_queries: statements are counted, and watched for what is slow
+extern bool track_nested;   // whitecross.track_nested: also those that functions and triggers run
+extern int query_stats_max; // whitecross.query_stats_max: statement patterns that are kept
+extern int query_text_size; // whitecross.query_text_size: bytes of a normalised text that are kept
+
 // Defines them and reserves the prefix. Called once, by _PG_init.
 void define();
 

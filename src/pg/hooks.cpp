@@ -1,13 +1,14 @@
 // The server's hooks, chained.
 #include "pg/hooks.hpp"
 
+#include "pg/statement_hooks.hpp"
+
 #include <array>
 
 extern "C" {
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "tcop/utility.h"
 }
 
 namespace wc::pg::hooks {
@@ -32,24 +33,9 @@ constinit Subscribers<AtTransactionEnd> transaction_subscribers;
 constinit Subscribers<ErrorReported> error_subscribers;
 constinit Subscribers<SharedMemory> blocks;
 
-ProcessUtility_hook_type next_utility = nullptr;
 emit_log_hook_type next_emit_log = nullptr;
 shmem_request_hook_type next_request = nullptr;
 shmem_startup_hook_type next_startup = nullptr;
-
-extern "C" void utility_hook(PlannedStmt *statement, const char *text, bool read_only_tree,
-                             ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
-                             DestReceiver *receiver, QueryCompletion *completion) {
-    entry([=] {
-        for (const auto before : utility_subscribers)
-            before(statement->utilityStmt);
-    });
-    if (next_utility != nullptr)
-        next_utility(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
-    else
-        standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment, receiver,
-                                completion);
-}
 
 extern "C" void transaction_callback(XactEvent event, void *) {
     for (const auto at_end : transaction_subscribers)
@@ -90,6 +76,17 @@ void before_utility(BeforeUtility subscriber) {
     utility_subscribers.add(subscriber);
 }
 
+bool utility_is_announced() noexcept {
+    return utility_subscribers.count > 0;
+}
+
+void announce_utility(Node *statement) {
+    entry([=] {
+        for (const auto before : utility_subscribers)
+            before(statement);
+    });
+}
+
 void at_transaction_end(AtTransactionEnd subscriber) {
     transaction_subscribers.add(subscriber);
 }
@@ -107,9 +104,7 @@ bool server_is_starting() {
 }
 
 void install() {
-    if (utility_subscribers.count > 0) {
-        next_utility = std::exchange(ProcessUtility_hook, utility_hook);
-    }
+    install_statement_hooks();
     if (transaction_subscribers.count > 0)
         call([] { RegisterXactCallback(transaction_callback, nullptr); });
     if (error_subscribers.count > 0)

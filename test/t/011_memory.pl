@@ -69,6 +69,8 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_pending_changes()' ],
     [ 'district', $costly, 'SELECT * FROM wc_captured_columns()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_live_status()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_query_stats, wc_query_stats_info /* wc_query_patterns, wc_query_patterns_kept */' ],
+    [ 'district', $cheap,  'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary', 'full')}, $here, refresh('', 'mv_allergy_summary') ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary')} ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh_all('concurrent')}, $here, refresh('CONCURRENTLY', VIEWS) ],
