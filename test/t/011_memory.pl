@@ -25,6 +25,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
 make_database($node, 'district', 'reference', students => 20);
 make_database($node, 'retired',  'reference', students => 20);
 $node->safe_psql('retired', 'SELECT wc_retire()');
+$node->safe_psql('district', 'CREATE EXTENSION pgstattuple');
 my $library = tree() . '/test/modules/wall/whitecross_wall.so';
 $node->safe_psql($_, "CREATE FUNCTION wall_trim() RETURNS void AS '$library' LANGUAGE c") for 'district', 'retired';
 
@@ -94,6 +95,9 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations_info()' ],
     [ 'district', $cheap,  'SELECT wc_reset_constraint_violations()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
+    [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],
+    [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );
