@@ -48,3 +48,40 @@ AS 'MODULE_PATHNAME', 'wc_reset_query_stats';
 COMMENT ON FUNCTION @extschema@.wc_reset_query_stats() IS
 'Forgets the statistics of all statement patterns of the server; returns how many there were.';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_reset_query_stats() FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.wc_normalise_query(query text)
+RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_normalise_query';
+COMMENT ON FUNCTION @extschema@.wc_normalise_query(text) IS
+'A statement without its values: every constant as $n, no comments; of other statements than queries the command tag.';
+
+CREATE FUNCTION @extschema@.wc_activity_text(query text, analysed boolean)
+RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_activity_text';
+COMMENT ON FUNCTION @extschema@.wc_activity_text(text, boolean) IS
+'Internal: pg_stat_activity.query normalised; analysed: whether the row has a query id, without which a text that is cut may be no SQL.';
+
+-- What a role may not see of a session has no state either, so that such a session has no row. A session waits for others
+-- where it waits for a lock: elsewhere the locks need not be looked at.
+CREATE VIEW @extschema@.wc_active_queries AS
+SELECT a.pid,
+       a.datname AS database,
+       a.usename AS role,
+       a.application_name,
+       a.state,
+       clock_timestamp() - CASE WHEN a.state IN ('active', 'fastpath function call') THEN a.query_start ELSE a.state_change END AS duration,
+       a.wait_event_type,
+       a.wait_event,
+       CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) ELSE '{}' END AS blocked_by,
+       a.query_id,
+       @extschema@.wc_activity_text(a.query, a.query_id IS NOT NULL) AS normalised_text
+  FROM pg_stat_activity AS a
+ WHERE a.state <> 'idle' AND a.pid <> pg_backend_pid() AND a.backend_type <> 'walsender'
+ ORDER BY duration DESC;
+COMMENT ON VIEW @extschema@.wc_active_queries IS
+'What the sessions that the role may see run now, or hold a transaction open after: longest first, with normalised text.';
+GRANT SELECT ON @extschema@.wc_active_queries TO PUBLIC;

@@ -8,6 +8,7 @@
 #include "observe/stats.hpp"
 
 #include "observe/mix.hpp"
+#include "observe/texts.hpp"
 
 #include <algorithm>
 
@@ -325,7 +326,7 @@ void flush() noexcept {
         const Locked locked(LW_EXCLUSIVE);
         for (Counted &each : counted) {
             if (each.used)
-                add_up(each, {});
+                add_up(each, texts::find(each.query_id));
             each.used = false;
         }
     }

@@ -8,6 +8,7 @@
 #include "observe/plan_hash.hpp"
 #include "observe/statement.hpp"
 #include "observe/stats.hpp"
+#include "observe/texts.hpp"
 #include "pg/compat.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
@@ -137,7 +138,10 @@ void pause(Slot &slot) {
     slot.used.temp += now.temp - slot.begun.temp;
 }
 
-void parsed(const Query *, const char *) {}
+void parsed(const Query *query, const char *source) noexcept {
+    if (is_tracked())
+        texts::remember(query, source);
+}
 
 void started(QueryDesc *query) noexcept {
     if (!is_tracked())

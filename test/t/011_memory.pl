@@ -98,6 +98,10 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],
     [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],
+    [ 'district', $cheap,  q{SELECT wc_normalise_query('SELECT 1 FROM students WHERE "firstName" = ''x''; BEGIN')} ],
+    [ 'district', $cheap,  q{SELECT wc_normalise_query('SELECT ''it''s')} ],
+    [ 'district', $cheap,  q{SELECT wc_activity_text(repeat('SELECT 1;', 120), true)} ],
+    [ 'district', $cheap,  'SELECT * FROM wc_active_queries' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );
