@@ -9,6 +9,10 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+extern "C" {
+#include "storage/lwlock.h"
+}
+
 using namespace wc;
 
 namespace {
@@ -442,6 +446,18 @@ WC_FUNCTION(wall_raise_held) {
     pg::Spi spi;
     HOLD_INTERRUPTS();
     spi.query("SELECT 1/0");
+    return pg::return_null(fcinfo);
+}
+
+// wall_violation(level): a violation of no constraint that there is, reported while locks are held that an ordinary
+// error would find free. level: error or fatal.
+WC_FUNCTION(wall_violation) {
+    const int level = pg::required_text(fcinfo, 0, "level") == "fatal" ? FATAL : ERROR;
+    pg::call([=] {
+        LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+        LWLockAcquire(TwoPhaseStateLock, LW_SHARED);
+        ereport(level, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("a violation with locks held")));
+    });
     return pg::return_null(fcinfo);
 }
 
