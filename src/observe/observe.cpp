@@ -1,6 +1,8 @@
 // The room's beginning: whether the server loads the library at its start, and what subscribes then.
 #include "observe/observe.hpp"
 
+#include "observe/history.hpp"
+#include "observe/monitor.hpp"
 #include "observe/tracker.hpp"
 #include "observe/violations.hpp"
 #include "pg/hooks.hpp"
@@ -30,8 +32,11 @@ std::string loaded_libraries() {
 void init() {
     loaded_at_start = process_shared_preload_libraries_in_progress;
     violations::init();
-    if (pg::hooks::server_is_starting() && !IsBinaryUpgrade)
+    if (pg::hooks::server_is_starting() && !IsBinaryUpgrade) {
         tracker::init();
+        history::init();
+        monitor::init();
+    }
 }
 
 bool preloaded() {

@@ -228,7 +228,7 @@ void add_up(const Counted &from, std::string_view text) {
         to.calls += from.calls;
         to.total_ns += from.total_ns;
         to.rows += from.rows;
-        to.hours.add(hour, {from.calls, from.rows, from.total_ns, from.max_ns});
+        to.hours.add(header->others.hour, {from.calls, from.rows, from.total_ns, from.max_ns});
     }
     to.failures += from.failures;
     if (from.first_plan != 0) {
@@ -324,6 +324,7 @@ void flush() noexcept {
         return;
     {
         const Locked locked(LW_EXCLUSIVE);
+        header->others.roll(hour); // what comes after that hour was let go of counts in the latest that there is
         for (Counted &each : counted) {
             if (each.used)
                 add_up(each, texts::find(each.query_id));

@@ -16,15 +16,15 @@ size_t size_of(const Pattern &pattern) {
 }
 
 struct Target {
-    const Viewer *viewer;
-    char *memory;  //
-    size_t room;   // in it
-    size_t wanted; // more than that where something didn't fit
+    const Viewer *viewer; // null: sees all
+    char *memory;         //
+    size_t room;          // in it
+    size_t wanted;        // more than that where something didn't fit
 };
 
 void copy_pattern(const Pattern &pattern, void *context) noexcept {
     auto &target = *static_cast<Target *>(context);
-    if (!target.viewer->sees(pattern.role))
+    if (target.viewer != nullptr && !target.viewer->sees(pattern.role))
         return;
     const size_t place = target.wanted;
     target.wanted += size_of(pattern);
@@ -35,12 +35,12 @@ void copy_pattern(const Pattern &pattern, void *context) noexcept {
 
 } // namespace
 
-Copy::Copy(const Viewer &viewer) {
+Copy::Copy(const Viewer *viewer) {
     require_preloaded();
-    Target target = {&viewer, nullptr, 0, 0};
+    Target target = {viewer, nullptr, 0, 0};
     do {
         memory_.resize(target.wanted + target.wanted / 8); // some may come meanwhile
-        target = {&viewer, memory_.data(), memory_.size(), 0};
+        target = {viewer, memory_.data(), memory_.size(), 0};
         info_ = visit_all(copy_pattern, &target);
     } while (target.wanted > target.room);
     for (size_t place = 0; place < target.wanted;) {

@@ -9,7 +9,10 @@ namespace wc::observe::stats {
 class Copy {
   public:
     // Takes the patterns that this user may see. Throws Error where the library isn't preloaded.
-    explicit Copy(const Viewer &viewer);
+    explicit Copy(const Viewer &viewer) : Copy(&viewer) {}
+
+    // Takes all, which are then not for showing. Needs no transaction.
+    Copy() : Copy(nullptr) {}
 
     [[nodiscard]] const Info &info() const { return info_; }
     [[nodiscard]] const std::vector<const Pattern *> &patterns() const { return patterns_; }
@@ -19,6 +22,7 @@ class Copy {
     [[nodiscard]] static std::string text(const Pattern &pattern);
 
   private:
+    explicit Copy(const Viewer *viewer);
     Info info_;
     std::vector<char> memory_; // pattern after pattern, each with its text
     std::vector<const Pattern *> patterns_;

@@ -181,8 +181,10 @@ void FreeWorker::forget() {
         pfree(std::exchange(handle_, nullptr));
 }
 
-void register_static_worker(const Program &program) {
+void register_static_worker(const Program &program, On on) {
     BackgroundWorker worker = describe(program);
+    if (on == On::StandbyToo)
+        worker.bgw_start_time = BgWorkerStart_ConsistentState;
     worker.bgw_restart_time = 5;
     BackgroundWorker *const description = &worker;
     call([=] { RegisterBackgroundWorker(description); });

@@ -72,9 +72,12 @@ class FreeWorker {
     BackgroundWorkerHandle *handle_;
 };
 
+// Where a worker of the server's own runs: once the server can be written, or on a standby, as soon as it can be read.
+enum class On { Primary, StandbyToo };
+
 // A worker that the server runs from its start, or its promotion, to its end, and starts again 5 seconds after it has
 // failed. Only while the server loads the library.
-void register_static_worker(const Program &program);
+void register_static_worker(const Program &program, On on = On::Primary);
 
 // Sleeps until this process's latch is set or the time is over (negative: however long that takes), and then sees to
 // what a process that lives long has to between transactions: it takes in what others have changed in the catalogues,

@@ -72,6 +72,9 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_live_status()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_query_stats, wc_query_stats_info /* wc_query_patterns, wc_query_patterns_kept */' ],
     [ 'district', $cheap,  'SELECT wc_reset_query_stats()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_query_history' ],
+    [ 'district', $costly, 'SELECT * FROM wc_query_history_status()' ],
+    [ 'district', $costly, q{SELECT wc_query_baseline('one'); SELECT * FROM wc_compare_baseline('one'); SELECT wc_drop_baseline('one')} ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary', 'full')}, $here, refresh('', 'mv_allergy_summary') ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary')} ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh_all('concurrent')}, $here, refresh('CONCURRENTLY', VIEWS) ],
@@ -127,6 +130,7 @@ my @failing = (
     q{SELECT * FROM wc_schedule('no such role')},
     q{SELECT wc_set_schedule('nonsense', 'hourly')},
     q{SELECT wc_set_schedule('allergy_summary', 'nonsense')},
+    q{SELECT wc_compare_baseline('nonsense')},
 );
 my @failing_costly = (
     q{SELECT * FROM wc_add_view('own', 'SELECT s."id", now() AS t FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id'])},

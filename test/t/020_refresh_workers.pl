@@ -189,9 +189,9 @@ ROWS
     is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent') WHERE status = 'refreshed'}), 5, 'and refreshes work');
 }
 
-# ---- Slots for workers. The launchers of logical replication and of live mode take one each.
+# ---- Slots for workers. The launchers of logical replication and of live mode and the monitor take one each.
 for my $free (0, 1) {
-    $node->append_conf('postgresql.conf', 'max_worker_processes = ' . (2 + $free));
+    $node->append_conf('postgresql.conf', 'max_worker_processes = ' . (3 + $free));
     $node->restart;
     forget();
     is($node->safe_psql('district', q{SELECT count(*) FROM wc_refresh_all('concurrent', workers => 5) WHERE status = 'refreshed'}), 5,

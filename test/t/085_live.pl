@@ -172,12 +172,12 @@ wait_for_workers('school', 'after a crash too');
 
 # --- Where no process can be started
 
-$node->adjust_conf('postgresql.conf', 'max_worker_processes', '2'); # the launcher's, and that of logical replication
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '3'); # the launcher's, that of logical replication, the monitor's
 $node->restart;
 ok( $node->poll_query_until('school', q{SELECT switched_on AND state = 'stopped' FROM wc_live_status()}),
     'without a free slot for a process no worker runs');
 is($node->safe_psql('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'live mode'}), 'warning', 'which the health check tells');
-$node->adjust_conf('postgresql.conf', 'max_worker_processes', '3');
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '4');
 $node->restart;
 wait_for_workers('school', 'one slot is enough: for the scout, and then for the worker');
 $node->safe_psql('postgres', 'ALTER DATABASE other SET whitecross.live_refresh = on');

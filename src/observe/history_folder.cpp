@@ -1,0 +1,178 @@
+// The folder of the query history.
+#include "observe/history_folder.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "common/file_perm.h"
+#include "storage/fd.h"
+#include <sys/stat.h>
+#include <unistd.h>
+}
+
+namespace wc::observe::history::folder {
+
+namespace {
+
+constexpr const char *folder = "pg_stat/whitecross";
+constexpr std::string_view unfinished = ".unfinished";
+constexpr off_t largest = 1024L * 1024 * 1024; // of a file that is read; palloc's own limit
+
+std::string path_of(const std::string &name) {
+    return std::string(folder) + "/" + name;
+}
+
+// Plain server code, to be called inside a guard; `what` is a verb.
+[[noreturn]] void fail(const char *what, const char *path) {
+    ereport(ERROR, (errcode_for_file_access(), errmsg("could not %s file \"%s\": %m", what, path)));
+    pg_unreachable();
+}
+
+// Every name in the folder, but its own and its parent's.
+std::vector<std::string> names() {
+    std::vector<std::string> found;
+    DIR *const directory = pg::call([] {
+        DIR *opened = AllocateDir(folder);
+        if (opened == nullptr && errno != ENOENT)
+            ereport(ERROR, (errcode_for_file_access(), errmsg("could not open directory \"%s\": %m", folder)));
+        return opened;
+    });
+    if (directory == nullptr)
+        return found;
+    // ReadDir() raises what it can't read; the directory is then closed with the transaction, or the process.
+    while (const dirent *const entry = pg::call([=] { return ReadDir(directory, folder); }))
+        if (const std::string_view name = entry->d_name; name != "." && name != "..")
+            found.emplace_back(name);
+    (void)FreeDir(directory);
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+// Plain server code: all of the bytes into a new file, and whether that went well; errno tells what did not.
+bool fill(const char *path, const char *bytes, size_t size) {
+    const int file = OpenTransientFile(path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+    if (file < 0)
+        return false;
+    while (size > 0) {
+        errno = 0;
+        const ssize_t written = ::write(file, bytes, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            const int error = errno != 0 ? errno : ENOSPC; // as the server takes a short write
+            (void)CloseTransientFile(file);
+            errno = error;
+            return false;
+        }
+        bytes += written;
+        size -= static_cast<size_t>(written);
+    }
+    return CloseTransientFile(file) == 0;
+}
+
+void make_folder() {
+    pg::call([] {
+        if (MakePGDirectory(folder) == 0)
+            fsync_fname("pg_stat", true);
+        else if (errno != EEXIST)
+            ereport(ERROR, (errcode_for_file_access(), errmsg("could not create directory \"%s\": %m", folder)));
+    });
+}
+
+} // namespace
+
+std::vector<Entry> list() {
+    std::vector<Entry> entries;
+    for (std::string &name : names()) {
+        if (name.ends_with(unfinished))
+            continue;
+        const auto file = core::history::parse_name(name);
+        entries.push_back({std::move(name), file});
+    }
+    return entries;
+}
+
+std::optional<std::string> read(const std::string &name) {
+    const std::string path = path_of(name);
+    const char *const file_path = path.c_str();
+    const int file = pg::call([=] {
+        const int opened = OpenTransientFile(file_path, O_RDONLY | PG_BINARY);
+        if (opened < 0 && errno != ENOENT)
+            fail("open", file_path);
+        return opened;
+    });
+    if (file < 0)
+        return {};
+    struct Closed {
+        int file;
+        ~Closed() { (void)CloseTransientFile(file); }
+    } const closed{file};
+    struct stat facts = {};
+    if (fstat(file, &facts) != 0)
+        pg::call([=] { fail("stat", file_path); });
+    if (!S_ISREG(facts.st_mode) || facts.st_size > largest)
+        pg::call([=] {
+            ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                            errmsg("\"%s\" is no regular file, or too large for one of the query history", file_path)));
+        });
+    std::string bytes(static_cast<size_t>(facts.st_size), '\0');
+    size_t have = 0;
+    while (have < bytes.size()) {
+        const ssize_t got = ::read(file, bytes.data() + have, bytes.size() - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            pg::call([=] { fail("read", file_path); });
+        if (got == 0)
+            break;
+        have += static_cast<size_t>(got);
+    }
+    bytes.resize(have);
+    return bytes;
+}
+
+int64 size(const std::string &name) {
+    struct stat facts = {};
+    return stat(path_of(name).c_str(), &facts) == 0 ? facts.st_size : 0;
+}
+
+void write(const std::string &name, const std::string &bytes) {
+    make_folder();
+    const std::string path = path_of(name);
+    const std::string new_path = path + std::string(unfinished);
+    const char *const final_path = path.c_str();
+    const char *const first_path = new_path.c_str();
+    const char *const content = bytes.data();
+    const size_t size = bytes.size();
+    pg::call([=] {
+        if (!fill(first_path, content, size)) {
+            const int error = errno;
+            (void)unlink(first_path);
+            errno = error;
+            fail("write", first_path);
+        }
+        if (durable_rename(first_path, final_path, LOG) != 0) {
+            const int error = errno;
+            (void)unlink(first_path);
+            errno = error;
+            fail("rename", first_path);
+        }
+    });
+}
+
+void remove(const std::string &name) {
+    const std::string path = path_of(name);
+    const char *const file_path = path.c_str();
+    pg::call([=] {
+        if (unlink(file_path) != 0 && errno != ENOENT)
+            fail("remove", file_path);
+    });
+}
+
+void remove_unfinished() {
+    for (const std::string &name : names())
+        if (name.ends_with(unfinished) && core::history::parse_name(name.substr(0, name.size() - unfinished.size())))
+            remove(name);
+}
+
+} // namespace wc::observe::history::folder

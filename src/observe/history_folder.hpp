@@ -1,0 +1,34 @@
+// The folder of the query history: pg_stat/whitecross in the server's data folder.
+#pragma once
+
+#include "core/history_file.hpp"
+#include "pg/guard.hpp"
+
+namespace wc::observe::history::folder {
+
+struct Entry {
+    std::string name;
+    std::optional<core::history::FileName> file; // nothing: its name is none of ours
+};
+
+// What is in it, in the order of names, so of hours; without files that are being written. Empty where there is no
+// folder yet. Throws Error.
+std::vector<Entry> list();
+
+// The whole of a file; nothing where it is gone. Throws Error: 58030 and the like.
+std::optional<std::string> read(const std::string &name);
+
+// The size of a file in bytes; 0 where it is gone.
+int64 size(const std::string &name);
+
+// Puts a file in the place of what there is by that name, or leaves that as it is. On disk when this returns.
+// Throws Error: 53100 (disk full), 58030 and the like.
+void write(const std::string &name, const std::string &bytes);
+
+// Takes a file away, if it is there. Throws Error.
+void remove(const std::string &name);
+
+// Takes away what a server that stopped while writing left behind. Only where nobody else writes. Throws Error.
+void remove_unfinished();
+
+} // namespace wc::observe::history::folder
