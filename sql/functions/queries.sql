@@ -13,7 +13,9 @@ COMMENT ON FUNCTION @extschema@.wc_query_patterns() IS
 
 CREATE VIEW @extschema@.wc_query_stats AS
 SELECT d.datname AS database, r.rolname AS role, p.query_id,
-       CASE WHEN p.query_id = 0 THEN 'not identified: compute_query_id was off' ELSE p.query END AS normalised_text,
+       CASE WHEN p.query_id <> 0 THEN p.query
+            WHEN pg_catalog.current_setting('compute_query_id') = 'off' THEN 'not identified: compute_query_id is off'
+            ELSE 'not identified' END AS normalised_text,
        p.calls, p.failures, p.total_ms, p.total_ms / nullif(p.calls, 0) AS mean_ms, p.min_ms, p.max_ms, p.rows,
        p.since, p.last_executed, p.plan_hash, p.plan_changes, p.last_plan_change, p.command_tag
   FROM @extschema@.wc_query_patterns() AS p
