@@ -10,7 +10,7 @@ use Test::More;
 use WhiteCross::Test;
 
 my $sessions = $ENV{WC_SESSIONS} // 400;
-my $node = new_node('query_stats_full', conf => "whitecross.query_stats_max = 100\nautovacuum = off\nmax_connections = 60\n");
+my $node = new_node('query_stats_full', conf => "whitecross.query_stats_max = 100\nautovacuum = off\nmax_connections = 60\nwal_level = replica\nlog_statement = none\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION whitecross; CREATE TABLE item (id integer PRIMARY KEY); INSERT INTO item VALUES (1)');
 
 sub wait_for_ends {
@@ -33,10 +33,9 @@ sub pattern { my ($number) = @_; return 'SELECT ' . join(', ', ('1') x $number) 
 {
     my @run = map { pattern($_) } 1 .. 90;
     reset_stats();
-    my $other = q{SET ROLE pg_monitor; } . join('', map { "SELECT $_ AS a, id FROM item;" } 1 .. 3) . 'RESET ROLE;';
     $node->safe_psql('postgres', 'BEGIN;' . join('', @run, @run) . 'COMMIT;');
     wait_for_ends();
-    is($node->safe_psql('postgres', q{SELECT count(*), sum(calls) FROM wc_query_stats WHERE calls = 2 AND command_tag = 'SELECT'}), '90|180', 'ninety patterns, twice each');
+    is($node->safe_psql('postgres', q{SELECT count(*), sum(calls) FROM wc_query_stats WHERE calls = 2 AND normalised_text ~ '^SELECT [$]1(, [$]\d+)*$'}), '90|180', 'ninety patterns, twice each');
     is($node->safe_psql('postgres', 'SELECT evicted FROM wc_query_stats_info'), 0, 'nobody made room');
 }
 {
@@ -64,7 +63,7 @@ sub pattern { my ($number) = @_; return 'SELECT ' . join(', ', ('1') x $number) 
     is($max, 100, 'which is what the setting says');
     cmp_ok($evicted, '>=', 200 + 297 - 100, 'what made room is counted');
     is($node->safe_psql('postgres', q{SELECT count(*) FROM wc_query_stats WHERE calls = 50}), 3, 'the most called ones stay');
-    is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (database, role, query_id)) FROM wc_query_stats'), "$patterns|$patterns", 'none is there twice');
+    is($node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT (database, role, query_id)) FROM wc_query_stats'), 0, 'none is there twice');
 }
 
 # --- All at once, from many sessions
@@ -90,11 +89,10 @@ is($node->safe_psql('postgres', 'SELECT patterns <= 2, resets > 0, since > now()
 
 $node->stop;
 $node->append_conf('postgresql.conf', "whitecross.query_stats_max = 100000\nwhitecross.query_text_size = 256\n");
-$node->append_conf('postgresql.conf', "hot_standby = on\n");
 $node->append_conf('standby.signal', '');
 $node->start;
 $node->safe_psql('postgres', pattern(7)) for 1 .. 2;
 wait_for_ends();
-is($node->safe_psql('postgres', q{SELECT bool_and(pg_is_in_recovery()), max(calls) FROM wc_query_stats WHERE rows = 2 AND calls = 2}), 't|2', 'on a standby');
+is($node->safe_psql('postgres', q{SELECT pg_is_in_recovery(), calls FROM wc_query_stats WHERE normalised_text = 'SELECT $1, $2, $3, $4, $5, $6, $7'}), 't|2', 'on a standby');
 
 done_testing();
