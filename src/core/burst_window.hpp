@@ -23,7 +23,8 @@ struct Window {
 };
 
 // Counts an execution that ended at that time. It is in a burst if the one `limit` executions before it ended at most
-// `width` earlier, that is, with more than `limit` executions in a window. A clock that is set back begins anew.
+// `width` earlier, that is, with more than `limit` executions in a window. One that is told of late (cursors are closed
+// in any order) counts as the last; a clock that is set back begins anew.
 Step count(Window &window, std::int64_t *times, std::uint32_t limit, std::int64_t width, std::int64_t at) noexcept;
 
 // The time of the execution `back` before the last one; back < filled.

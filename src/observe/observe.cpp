@@ -1,8 +1,10 @@
 // The room's beginning: whether the server loads the library at its start, and what subscribes then.
 #include "observe/observe.hpp"
 
+#include "observe/bursts.hpp"
 #include "observe/history.hpp"
 #include "observe/monitor.hpp"
+#include "observe/slow.hpp"
 #include "observe/tracker.hpp"
 #include "observe/violations.hpp"
 #include "pg/hooks.hpp"
@@ -33,6 +35,8 @@ void init() {
     loaded_at_start = process_shared_preload_libraries_in_progress;
     violations::init();
     if (pg::hooks::server_is_starting() && !IsBinaryUpgrade) {
+        slow::init();
+        bursts::init();
         tracker::init();
         history::init();
         monitor::init();

@@ -5,7 +5,9 @@
 // readings of a clock for each query, and no memory but this.
 #include "observe/tracker.hpp"
 
+#include "observe/bursts.hpp"
 #include "observe/plan_hash.hpp"
+#include "observe/slow.hpp"
 #include "observe/statement.hpp"
 #include "observe/stats.hpp"
 #include "observe/texts.hpp"
@@ -96,6 +98,8 @@ bool is_top_level() {
 
 void tell(const Statement &statement) {
     stats::count(statement);
+    slow::note(statement);
+    bursts::note(statement);
 }
 
 void tell(const Slot &slot, int sqlstate) {

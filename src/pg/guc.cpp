@@ -3,6 +3,10 @@
 
 #include "pg/guard.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
 namespace wc::pg::settings {
 
 int lock_timeout = 5000;
@@ -22,8 +26,48 @@ bool track_queries = true;
 bool track_nested = false;
 int query_stats_max = 1000;
 int query_text_size = 4096;
+int slow_query_threshold = 500;
+int slow_query_entries = 100;
+bool log_slow_queries = false;
+int n_plus_one_threshold = 10;
+int n_plus_one_window = 1000;
+int64_t n_plus_one_allowed_ids[n_plus_one_allowed_most];
+int n_plus_one_allowed_count = 0;
 
 namespace {
+
+char *n_plus_one_allowed = nullptr;
+
+// The query ids of a list, separated by commas or blanks: how many, -1 where something else is in it, -2 for too many.
+int query_ids(const char *list, int64_t (&ids)[n_plus_one_allowed_most]) {
+    const char *const end = list + strlen(list);
+    int count = 0;
+    for (const char *at = list;;) {
+        at += strspn(at, ", \t\n");
+        if (at == end)
+            return count;
+        if (count == n_plus_one_allowed_most)
+            return -2;
+        const auto [behind, error] = std::from_chars(at, end, ids[count++]);
+        if (error != std::errc() || (behind != end && strchr(", \t\n", *behind) == nullptr))
+            return -1;
+        at = behind;
+    }
+}
+
+bool check_allowed(char **value, void **, GucSource) {
+    int64_t ids[n_plus_one_allowed_most];
+    const int count = query_ids(*value != nullptr ? *value : "", ids);
+    if (count == -1)
+        GUC_check_errdetail("The value must be a list of query ids, which are whole numbers, separated by commas.");
+    if (count == -2)
+        GUC_check_errdetail("At most %d query ids can be allowed.", n_plus_one_allowed_most);
+    return count >= 0;
+}
+
+void assign_allowed(const char *value, void *) {
+    n_plus_one_allowed_count = std::max(0, query_ids(value != nullptr ? value : "", n_plus_one_allowed_ids));
+}
 
 // The clock must be a timestamp: a view that casts it would fail long after the SET.
 bool check_now(char **value, void **, GucSource) {
@@ -113,6 +157,25 @@ void define() {
                             "Violations of a constraint in an hour beyond which its level is critical.",
                             "For the sum of all constraints too.", &violations_critical, 50, 0, INT_MAX, PGC_SUSET, 0,
                             nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.slow_query_threshold", "How long a statement runs to be called slow.",
+                            "wc_slow_queries shows the last ones. 0 takes every statement, -1 none.",
+                            &slow_query_threshold, 500, -1, INT_MAX, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    if (process_shared_preload_libraries_in_progress)
+        DefineCustomIntVariable("whitecross.slow_query_entries", "Slow statements that are remembered.", nullptr,
+                                &slow_query_entries, 100, 1, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("whitecross.log_slow_queries", "Writes a line to the log for each slow statement.",
+                             "With its normalised text, in which no value is.", &log_slow_queries, false, PGC_SUSET, 0,
+                             nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.n_plus_one_threshold",
+                            "Executions of one statement in a window beyond which they are called a loop.",
+                            "0 looks for none.", &n_plus_one_threshold, 10, 0, 1000, PGC_SIGHUP, 0, nullptr, nullptr,
+                            nullptr);
+    DefineCustomIntVariable("whitecross.n_plus_one_window", "The window in which executions of one statement count.",
+                            nullptr, &n_plus_one_window, 1000, 10, 3600000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr,
+                            nullptr);
+    DefineCustomStringVariable("whitecross.n_plus_one_allowed", "Query ids that may be repeated in a loop.",
+                               "A list, separated by commas; wc_n_plus_one leaves them out.", &n_plus_one_allowed, "",
+                               PGC_SUSET, 0, check_allowed, assign_allowed, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }
 

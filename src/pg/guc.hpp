@@ -1,6 +1,8 @@
 // Every setting of the extension, in one place.
 #pragma once
 
+#include <cstdint>
+
 namespace wc::pg::settings {
 
 extern int lock_timeout;        // whitecross.lock_timeout: milliseconds to wait for a lock; 0: no limit
@@ -14,8 +16,18 @@ extern char *now;               // whitecross.now: the clock of the views; empty
 extern int query_history_days;  // whitecross.query_history_days: days that the hours of wc_query_history are kept
 extern int query_history_clock_offset; // whitecross.query_history_clock_offset: seconds by which its clock is ahead
 extern int violations_max;             // whitecross.violations_max: constraints whose violations are counted
-extern int violations_warning;  // whitecross.violations_warning: violations an hour beyond which the level is warning
-extern int violations_critical; // whitecross.violations_critical: the same, critical
+extern int violations_warning;   // whitecross.violations_warning: violations an hour beyond which the level is warning
+extern int violations_critical;  // whitecross.violations_critical: the same, critical
+extern int slow_query_threshold; // whitecross.slow_query_threshold: milliseconds from which on one is slow; -1: none is
+extern int slow_query_entries;   // whitecross.slow_query_entries: how many are kept
+extern bool log_slow_queries;    // whitecross.log_slow_queries: a line in the server's log for each
+extern int n_plus_one_threshold; // whitecross.n_plus_one_threshold: executions in a window that are no burst; 0: off
+extern int n_plus_one_window;    // whitecross.n_plus_one_window: milliseconds
+
+// whitecross.n_plus_one_allowed: query ids that are left out.
+constexpr int n_plus_one_allowed_most = 100;
+extern int64_t n_plus_one_allowed_ids[n_plus_one_allowed_most];
+extern int n_plus_one_allowed_count;
 
 extern bool track_queries;  // whitecross.track_queries: statements are counted, and watched for what is slow
 extern bool track_nested;   // whitecross.track_nested: also those that functions and triggers run

@@ -114,6 +114,15 @@ TEST(BurstWindow, AClockSetBackBeginsAnew) {
     EXPECT_EQ(session.at(second), Step::Begins);
 }
 
+TEST(BurstWindow, OneThatIsToldOfLateIsTheLast) {
+    Session session(3);
+    for (const std::int64_t time : {10, 20, 15})
+        (void)session.at(time);
+    EXPECT_EQ(session.before(0), 20);
+    EXPECT_EQ(session.at(12), Step::Begins);
+    EXPECT_EQ(session.before(0), 20);
+}
+
 TEST(BurstWindow, TellsTheTimesBefore) {
     Session session(4);
     for (int i = 0; i < 7; ++i)
