@@ -185,7 +185,7 @@ BEGIN
           SELECT CASE WHEN e.fixed_width THEN 8 * ceil(e.width / 8) ELSE e.width + 4 END AS entry,
                  CASE WHEN e.shared THEN least(greatest(e.combinations, 1), greatest(i.reltuples, 1)) END AS groups) AS q ON e.known
     )
-    SELECT z.*, 100 * greatest(1 - p.pages * z.page / nullif(z.bytes, 0), 0) AS estimate
+    SELECT z.*, CASE WHEN z.known AND z.bytes > 0 THEN 100 * greatest(1 - p.pages * z.page / z.bytes, 0) END AS estimate
       FROM sized AS z
       -- Entries of one value share a key from the second on: six bytes for each row, in lists of a tenth of a page.
       LEFT JOIN LATERAL (
