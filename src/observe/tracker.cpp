@@ -46,14 +46,16 @@ Reading take_reading() {
             pgBufferUsage.shared_blks_read, pgBufferUsage.temp_blks_read + pgBufferUsage.temp_blks_written};
 }
 
-// The time of day at a reading. The two clocks are compared once a second, which is as long as a step of the time of
-// day goes unnoticed.
+// The time of day at a reading, which may be an old one. The two clocks are compared once a second, which is as long as
+// a step of the time of day goes unnoticed.
 TimestampTz time_of_day(int64 ns) {
     static int64 compared_at = 0;
     static TimestampTz difference = 0;
     if (compared_at == 0 || ns - compared_at > 1000000000) {
-        compared_at = ns;
-        difference = GetCurrentTimestamp() - ns / 1000;
+        timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        compared_at = now.tv_sec * INT64CONST(1000000000) + now.tv_nsec;
+        difference = GetCurrentTimestamp() - compared_at / 1000;
     }
     return ns / 1000 + difference;
 }
