@@ -37,41 +37,16 @@ struct Keyword {
     const char *name;
     Word word;
 };
-constexpr Keyword words[] = {{"all", Word::All},
-                             {"analyse", Word::Analyze},
-                             {"analyze", Word::Analyze},
-                             {"as", Word::As},
-                             {"copy", Word::Copy},
-                             {"create", Word::Create},
-                             {"data", Word::Data},
-                             {"declare", Word::Declare},
-                             {"delete", Word::Delete},
-                             {"explain", Word::Explain},
-                             {"extract", Word::Extract},
-                             {"false", Word::False},
-                             {"for", Word::For},
-                             {"from", Word::From},
-                             {"insert", Word::Insert},
-                             {"is", Word::Is},
-                             {"merge", Word::Merge},
-                             {"nfc", Word::Nfc},
-                             {"nfd", Word::Nfc},
-                             {"nfkc", Word::Nfc},
-                             {"nfkd", Word::Nfc},
-                             {"no", Word::No},
-                             {"normalized", Word::Normalized},
-                             {"not", Word::Not},
-                             {"null", Word::Null},
-                             {"prepare", Word::Prepare},
-                             {"select", Word::Select},
-                             {"table", Word::Table},
-                             {"true", Word::True},
-                             {"uescape", Word::Uescape},
-                             {"update", Word::Update},
-                             {"values", Word::Values},
-                             {"verbose", Word::Verbose},
-                             {"view", Word::View},
-                             {"with", Word::With}};
+constexpr Keyword words[] = {
+    {"all", Word::All},       {"analyse", Word::Analyze}, {"analyze", Word::Analyze}, {"as", Word::As},
+    {"copy", Word::Copy},     {"create", Word::Create},   {"data", Word::Data},       {"declare", Word::Declare},
+    {"delete", Word::Delete}, {"explain", Word::Explain}, {"extract", Word::Extract}, {"false", Word::False},
+    {"for", Word::For},       {"from", Word::From},       {"insert", Word::Insert},   {"is", Word::Is},
+    {"limit", Word::Limit},   {"merge", Word::Merge},     {"nfc", Word::Nfc},         {"nfd", Word::Nfc},
+    {"nfkc", Word::Nfc},      {"nfkd", Word::Nfc},        {"no", Word::No},           {"normalized", Word::Normalized},
+    {"not", Word::Not},       {"null", Word::Null},       {"prepare", Word::Prepare}, {"select", Word::Select},
+    {"table", Word::Table},   {"true", Word::True},       {"uescape", Word::Uescape}, {"update", Word::Update},
+    {"values", Word::Values}, {"verbose", Word::Verbose}, {"view", Word::View},       {"with", Word::With}};
 
 // Reserved words that end an operand, and others that don't; a name may be any other that isn't reserved.
 constexpr const char *reserved_operands[] = {

@@ -31,6 +31,7 @@ enum class Word : uint8 {
     From,
     Insert,
     Is,
+    Limit,
     Merge,
     Nfc, // and NFD, NFKC, NFKD
     No,

@@ -81,6 +81,8 @@ int constant_length(const Around &around, int i) {
         case Word::True:
         case Word::False:
             return constant_word(around, i) ? 1 : 0;
+        case Word::All: // LIMIT ALL is LIMIT NULL
+            return around.is(i - 1, Word::Limit) ? 1 : 0;
         case Word::Nfc: // normalize(x, NFC), x IS NFC NORMALIZED
             return around.is(i + 1, Word::Normalized) || (around.is(i - 1, ',') && around.is(i + 1, ')')) ? 1 : 0;
         default:
