@@ -35,15 +35,9 @@ sql('SET enable_seqscan = off; SELECT count(*) FROM schools WHERE city = (SELECT
 $primary->poll_query_until('school', q{SELECT scans > 0 FROM wc_index_usage WHERE index_name = 'x_city'}) or die 'no scan was counted';
 is(sql(q{SELECT verdict, tuples_read > 0, stats_reset > now() - interval '1 hour', size_bytes = pg_relation_size('x_city') FROM wc_index_usage WHERE index_name = 'x_city'}), 'used|t|t|t', 'scanned: used');
 
-# ---- Which can be done without. [statements, index => verdict ...]; each case on tables of its own.
-sub verdicts {
-    my ($name, $statements, @expected) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $got = sql('BEGIN', 'DROP INDEX x_city', @$statements, $verdicts, 'ROLLBACK');
-    my @lines;
-    while (my ($index, $verdict) = splice @expected, 0, 2) { push @lines, "$index: $verdict" }
-    return is($got, join("\n", @lines), $name);
-}
+# ---- Which can be done without. Each case, [name, statements, index => verdict ...], is rolled back; all of them in one session.
+my @cases;
+sub verdicts { my (@case) = @_; push @cases, \@case; return }
 my $t = 'ON schools';
 verdicts('the later by name of two alike', [ "CREATE INDEX x_b $t (city)", "CREATE INDEX x_a $t (city)" ], x_a => 'unused', x_b => 'duplicate of x_a');
 verdicts('three alike: one stays', [ "CREATE INDEX x_b $t (city)", "CREATE INDEX x_a $t (city)", "CREATE INDEX x_c $t (city)" ],
@@ -89,6 +83,13 @@ verdicts('partitions', [ 'CREATE TABLE x_parent (LIKE vital_signs) PARTITION BY 
         'CREATE INDEX x_a ON vital_signs (id)', 'CREATE INDEX x_b ON vital_signs (id)', 'CREATE INDEX x_local ON x_one (id)' ],
     x_a => 'unused', x_b => 'duplicate of x_a', x_local => 'duplicate of x_one_id_idx', x_one_id_idx => 'unused', x_one_id_idx1 => 'unused');
 verdicts('one of ours goes before the site\'s', [ 'ALTER INDEX idx_appointments_recurring_group RENAME TO x_old', 'CREATE INDEX x_z ON appointments ("recurringGroupId")' ], x_old => 'unused', x_z => 'duplicate of x_old');
+my @said = split /case\n?/, $primary->safe_psql('school', join "\n", map { join(";\n", 'BEGIN', 'DROP INDEX x_city', @{ $_->[1] }, $verdicts, 'ROLLBACK;') . "\n\\echo case" } @cases);
+for my $case (@cases) {
+    my ($name, undef, @expected) = @$case;
+    my @lines;
+    while (my ($index, $verdict) = splice @expected, 0, 2) { push @lines, "$index: $verdict\n" }
+    is(shift @said, join('', @lines), $name);
+}
 is(sql('BEGIN', 'CREATE INDEX x_z ON appointments ("recurringGroupId")', q{SELECT index_name, kind, ours, verdict FROM wc_index_usage WHERE index_name ~ '^(x_z|idx_appointments_recurring_group)$' ORDER BY 1}, 'ROLLBACK'),
     "idx_appointments_recurring_group|composite index|t|duplicate of x_z\nx_z||f|unused", 'by its link to the extension, not by its place in the alphabet');
 is((try_sql($primary, 'school', 'CREATE UNIQUE INDEX CONCURRENTLY "x_Not valid" ON students (grade)'))[1], '23505', 'an index that could not be built');
