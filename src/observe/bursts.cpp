@@ -65,8 +65,8 @@ void start(void *memory, LWLock *, bool fresh) {
 // A pattern that it has run lately.
 struct Pattern {
     uint64 query_id; // 0: none
-    Oid role;
-    uint32 added; // how many of its last executions, in a row, count among those of all sessions; at most the limit
+    uint64 who;      // ran it: a number for the role and the application, both of which a session may change
+    uint32 added;    // how many of its last executions, in a row, count among those of all sessions; at most the limit
     TimestampTz last;
     window::Window window;
     Reference finding; // of the burst it is in; 0: none, or one that is allowed
@@ -144,12 +144,18 @@ void begin_anew(uint32 new_limit, int64 new_width) noexcept {
     width = new_width;
 }
 
+uint64 who_runs(const Statement &statement) noexcept {
+    const char *const name = application_name != nullptr ? application_name : "";
+    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)),
+                               statement.role);
+}
+
 // Where a pattern has its window; with all of its set in use, in place of the one that ran longest ago.
-Pattern &pattern_of(uint64 query_id, Oid role) noexcept {
-    Pattern *const set = pattern_table + (hash_combine64(query_id, role) & (sets - 1)) * ways;
+Pattern &pattern_of(uint64 query_id, uint64 who) noexcept {
+    Pattern *const set = pattern_table + (hash_combine64(query_id, who) & (sets - 1)) * ways;
     Pattern *oldest = set;
     for (Pattern *pattern = set; pattern < set + ways; ++pattern) {
-        if (pattern->query_id == query_id && pattern->role == role)
+        if (pattern->query_id == query_id && pattern->who == who)
             return *pattern;
         if (pattern->last < oldest->last)
             oldest = pattern;
@@ -158,7 +164,7 @@ Pattern &pattern_of(uint64 query_id, Oid role) noexcept {
         leave_burst(*oldest);
     *oldest = {};
     oldest->query_id = query_id;
-    oldest->role = role;
+    oldest->who = who;
     oldest->live = -1;
     return *oldest;
 }
@@ -227,7 +233,7 @@ void take_back(Pattern &pattern, const Statement &statement, int64 oldest) noexc
     if (count < pattern.added)
         added[count++] = oldest;
     if (count > 0)
-        crowd::take_back(statement, added, count, limit, width);
+        crowd::take_back(pattern.who, statement, added, count, limit, width);
     pattern.added = 0;
 }
 
@@ -246,7 +252,7 @@ void note(const Statement &statement) noexcept {
     const int64 window_width = int64{pg::settings::n_plus_one_window} * 1000;
     if (static_cast<uint32>(threshold) != limit || window_width != width)
         begin_anew(static_cast<uint32>(threshold), window_width);
-    Pattern &pattern = pattern_of(statement.query_id, statement.role);
+    Pattern &pattern = pattern_of(statement.query_id, who_runs(statement));
     const int64 oldest = times_of(pattern)[pattern.window.next];
     const window::Step step = window::count(pattern.window, times_of(pattern), limit, width, statement.ended_at);
     if (step == window::Step::Outside)
@@ -254,7 +260,7 @@ void note(const Statement &statement) noexcept {
     pattern.last = statement.ended_at;
     switch (step) {
     case window::Step::Outside:
-        crowd::add(statement, limit, width);
+        crowd::add(pattern.who, statement, limit, width);
         pattern.added = std::min(pattern.added + 1, limit);
         break;
     case window::Step::Begins:

@@ -55,11 +55,9 @@ void start(void *memory, LWLock *, bool fresh) {
     }
 }
 
-uint64 key_of(const Statement &statement) noexcept {
-    const char *const name = application_name != nullptr ? application_name : "";
-    uint64 key = hash_bytes_extended(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)),
-                                     client::host());
-    key = hash_combine64(key, (static_cast<uint64>(MyDatabaseId) << 32) | statement.role);
+uint64 key_of(uint64 who, const Statement &statement) noexcept {
+    uint64 key = hash_combine64(who, client::host());
+    key = hash_combine64(key, MyDatabaseId);
     key = hash_combine64(key, statement.query_id);
     return key != 0 ? key : 1;
 }
@@ -150,9 +148,9 @@ void init() {
     pg::hooks::shared_memory({"whitecross crowd", size, start});
 }
 
-void add(const Statement &statement, uint32 limit, int64 width) noexcept {
+void add(uint64 who, const Statement &statement, uint32 limit, int64 width) noexcept {
     const int64 part = window::part_of(statement.ended_at, width);
-    Bucket *const bucket = find_or_take(key_of(statement), part);
+    Bucket *const bucket = find_or_take(key_of(who, statement), part);
     if (bucket == nullptr)
         return;
     (void)change(*bucket, part, window::one_more);
@@ -168,8 +166,9 @@ void add(const Statement &statement, uint32 limit, int64 width) noexcept {
     }
 }
 
-void take_back(const Statement &statement, const int64 *times, uint32 count, uint32 limit, int64 width) noexcept {
-    Bucket *const bucket = find(key_of(statement));
+void take_back(uint64 who, const Statement &statement, const int64 *times, uint32 count, uint32 limit,
+               int64 width) noexcept {
+    Bucket *const bucket = find(key_of(who, statement));
     if (bucket == nullptr)
         return;
     uint32 taken = 0;

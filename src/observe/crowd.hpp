@@ -10,14 +10,15 @@ namespace wc::observe::crowd {
 // Subscribes to the server's start. Called once, by bursts::init().
 void init();
 
-// Both: plain server code that neither allocates nor raises. limit: executions that are allowed in a window of `width`
-// microseconds.
+// Both: plain server code that neither allocates nor raises. who: a number for the role and the application of this
+// session; limit: executions that are allowed in a window of `width` microseconds.
 
 // An execution of this session.
-void add(const Statement &statement, uint32 limit, int64 width) noexcept;
+void add(uint64 who, const Statement &statement, uint32 limit, int64 width) noexcept;
 
 // Takes back executions that ended at these times. A burst of which no more than `limit` executions are left was none.
-void take_back(const Statement &statement, const int64 *times, uint32 count, uint32 limit, int64 width) noexcept;
+void take_back(uint64 who, const Statement &statement, const int64 *times, uint32 count, uint32 limit,
+               int64 width) noexcept;
 
 // The bursts that have not ended, or of which nobody has seen the end.
 void collect(std::vector<findings::UnderWay> &under_way);
