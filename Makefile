@@ -29,6 +29,7 @@ SQL_PARTS = \
 	sql/functions/index_health.sql \
 	sql/functions/index_suggestions.sql \
 	sql/functions/privacy.sql \
+	sql/functions/server_health.sql \
 	sql/functions/health.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \

@@ -322,10 +322,13 @@ WITH site AS MATERIALIZED (
                      CASE WHEN NOT l.switched_on THEN 'live mode is off' WHEN l.state = 'standby' THEN 'live mode waits for promotion'
                           ELSE 'live mode keeps the views true' END FROM @extschema@.wc_live_status() AS l
 )
-SELECT c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
-  FROM checks AS c
-  LEFT JOIN findings AS f ON f.check_name = c.check_name
- ORDER BY CASE f.status WHEN 'critical' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, c.position, f.detail
+SELECT r.check_name, r.status, r.detail, r.hint
+  FROM (SELECT c.position AS place, c.check_name, coalesce(f.status, 'ok') AS status, coalesce(f.detail, c.good) AS detail, f.hint
+          FROM checks AS c
+          LEFT JOIN findings AS f ON f.check_name = c.check_name
+         UNION ALL
+        SELECT s.place, s.check_name, s.status, s.detail, s.hint FROM @extschema@.wc_server_health() AS s) AS r
+ ORDER BY CASE r.status WHEN 'critical' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, r.place, r.detail
 $health$;
 COMMENT ON FUNCTION @extschema@.wc_health_check() IS
 'What is wrong, worst first: status ok, warning or critical, what it is about, and what to run. One row for each finding, one for each check without any.';

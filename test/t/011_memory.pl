@@ -110,6 +110,7 @@ my @forms  = (
     [ 'district', $cheap,  q{SELECT wc_activity_text(repeat('SELECT 1;', 120), true)} ],
     [ 'district', $cheap,  'SELECT * FROM wc_active_queries' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_server_health()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );
 

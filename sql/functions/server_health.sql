@@ -1,0 +1,121 @@
+-- The part of the health check that is about the server and its statements, not about the managed objects.
+
+CREATE FUNCTION @extschema@.wc_server_health()
+RETURNS TABLE (place integer, check_name text, status text, detail text, hint text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $server_health$
+BEGIN
+    -- What is counted in shared memory. Without it the check 'library' says so.
+    IF @extschema@.wc_preloaded() THEN
+        RETURN QUERY
+        WITH known AS MATERIALIZED (
+            SELECT i.patterns, i.max_patterns, i.evicted, i.since, i.tracking, i.query_ids FROM @extschema@.wc_query_stats_info AS i
+        ), history AS MATERIALIZED (
+            SELECT h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
+        ), slow AS MATERIALIZED (
+            SELECT count(*) AS statements, max(s.duration_ms) AS longest, count(*) FILTER (WHERE s.outcome <> 'completed') AS unfinished
+              FROM @extschema@.wc_slow_queries AS s WHERE s.started_at > now() - interval '1 hour'
+        ), loops AS MATERIALIZED (
+            SELECT count(*) AS patterns, max(n.largest_burst) AS largest
+              FROM @extschema@.wc_n_plus_one AS n WHERE n.last_seen > now() - interval '1 hour'
+        ), violations AS MATERIALIZED (
+            SELECT v.table_name, v.constraint_name, v.kind, v.last_hour, v.last_day, v.level FROM @extschema@.wc_constraint_violations AS v
+        ), blind AS MATERIALIZED (
+            -- Where errors don't go to the log, violations are not seen: in the configuration, of roles, databases and functions.
+            SELECT string_agg(b.place, ', ' ORDER BY b.place) AS places
+              FROM (SELECT 'the configuration' AS place FROM pg_settings AS p WHERE p.name = 'log_min_messages' AND p.reset_val IN ('log', 'fatal', 'panic')
+                    UNION ALL
+                    SELECT concat_ws(' in ', 'role ' || quote_ident(r.rolname), 'database ' || quote_ident(d.datname))
+                      FROM pg_db_role_setting AS o
+                     CROSS JOIN LATERAL unnest(o.setconfig) AS c (entry)
+                      LEFT JOIN pg_roles AS r ON r.oid = o.setrole
+                      LEFT JOIN pg_database AS d ON d.oid = o.setdatabase
+                     WHERE (d.datname IS NULL OR d.datname = current_database()) AND c.entry ~* '^log_min_messages=(log|fatal|panic)$') AS b
+        ), findings (place, check_name, status, detail, hint) AS (
+            SELECT 22, 'statement statistics', 'warning', 'statements are not identified, because compute_query_id is off',
+                   'ALTER SYSTEM SET compute_query_id = auto; SELECT pg_reload_conf();'
+              FROM known AS k WHERE NOT k.query_ids
+            UNION ALL
+            SELECT 22, 'statement statistics', 'warning', 'statements are not followed, because whitecross.track_queries is off',
+                   'ALTER SYSTEM SET whitecross.track_queries = on; SELECT pg_reload_conf();'
+              FROM known AS k WHERE NOT k.tracking
+            UNION ALL
+            SELECT 22, 'statement statistics', 'warning',
+                   format('%s patterns gave their place to others since %s: there is room for %s', k.evicted, date_trunc('second', k.since), k.max_patterns),
+                   format('ALTER SYSTEM SET whitecross.query_stats_max = %s; -- and restart the server', 2 * k.max_patterns)
+              FROM known AS k WHERE k.evicted > 10 * k.max_patterns
+            UNION ALL
+            SELECT 23, 'query history', 'warning',
+                   format('the query history can''t be written (%s); last written %s', h.sqlstate, coalesce(date_trunc('second', h.written_at)::text, 'never')),
+                   'See to the data folder: is there room, and may the server write there? The server''s log has the error.'
+              FROM history AS h WHERE h.sqlstate IS NOT NULL
+            UNION ALL
+            SELECT 23, 'query history', 'warning', format('%s files of the query history can''t be used', h.unusable),
+                   'SELECT * FROM @extschema@.wc_query_history;'
+              FROM history AS h WHERE h.unusable > 0
+            UNION ALL
+            SELECT 24, 'slow queries', 'warning',
+                   format('%s statements took longer than %s in the last hour, the longest %s ms; %s failed or were cancelled', s.statements,
+                          current_setting('whitecross.slow_query_threshold'), round(s.longest::numeric), s.unfinished),
+                   'SELECT * FROM @extschema@.wc_slow_queries LIMIT 10; -- and where hypopg is installed SELECT * FROM @extschema@.wc_suggest_indexes();'
+              FROM slow AS s WHERE s.statements > 0
+            UNION ALL
+            SELECT 25, 'N+1 patterns', 'warning',
+                   format('%s statements were repeated in loops in the last hour, one of them %s times in a row', l.patterns, l.largest),
+                   'SELECT * FROM @extschema@.wc_n_plus_one;'
+              FROM loops AS l WHERE l.patterns > 0
+            UNION ALL
+            SELECT 26, 'constraint violations', v.level,
+                   CASE WHEN v.kind = 'all' THEN format('%s violations of constraints in the last hour, %s in the last day', v.last_hour, v.last_day)
+                        ELSE format('%s violations of %s in the last hour, %s in the last day', v.last_hour,
+                                    coalesce(concat_ws(' of ', v.constraint_name, v.table_name), 'a constraint that the error does not name'), v.last_day) END,
+                   'SELECT * FROM @extschema@.wc_constraint_violations;'
+              FROM violations AS v
+             -- The sum where no constraint by itself says as much.
+             WHERE v.level <> 'ok' AND (v.kind <> 'all' OR NOT EXISTS (SELECT FROM violations AS o WHERE o.kind <> 'all' AND o.level = v.level))
+            UNION ALL
+            SELECT 26, 'constraint violations', 'warning', format('violations are not seen where log_min_messages is above error: %s', b.places),
+                   'ALTER SYSTEM SET log_min_messages = warning; SELECT pg_reload_conf(); -- and ALTER ROLE or ALTER DATABASE ... RESET log_min_messages;'
+              FROM blind AS b WHERE b.places IS NOT NULL
+        ), checks (place, check_name, good) AS (
+            SELECT 22, 'statement statistics', format('%s of at most %s patterns of statements are kept', k.patterns, k.max_patterns) FROM known AS k
+            UNION ALL SELECT 23, 'query history', 'written ' || coalesce(date_trunc('second', now() - h.written_at) || ' ago', 'never yet') FROM history AS h
+            UNION ALL SELECT 24, 'slow queries', format('no statement took longer than %s in the last hour', current_setting('whitecross.slow_query_threshold'))
+            UNION ALL SELECT 25, 'N+1 patterns', 'no statement was repeated in a loop in the last hour'
+            UNION ALL SELECT 26, 'constraint violations', format('%s in the last hour, %s in the last day', v.last_hour, v.last_day)
+                        FROM violations AS v WHERE v.kind = 'all'
+        )
+        SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
+          FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;
+    END IF;
+
+    RETURN QUERY
+    WITH usage AS MATERIALIZED (
+        SELECT u.schema_name, u.table_name, u.index_name, u.ours, u.verdict FROM @extschema@.wc_index_usage AS u
+    ), private AS MATERIALIZED (
+        SELECT p.setting, p.source, p.risk FROM @extschema@.wc_privacy_settings() AS p
+    ), findings (place, check_name, status, detail, hint) AS (
+        SELECT 27, 'index usage', 'warning', format('index %I of %I is invalid: it costs every write, and no query uses it', u.index_name, u.table_name),
+               format('REINDEX INDEX CONCURRENTLY %I.%I;', u.schema_name, u.index_name)
+          FROM usage AS u WHERE u.verdict = 'invalid' AND NOT u.ours -- ours: check 'indexes valid'
+        UNION ALL
+        SELECT 27, 'index usage', 'warning', format('index %I of %I is a %s', u.index_name, u.table_name, u.verdict),
+               'SELECT * FROM @extschema@.wc_index_usage WHERE verdict NOT IN (''used'', ''unused''); -- and drop the one that nobody asked for'
+          FROM usage AS u WHERE u.verdict LIKE 'duplicate of %'
+        UNION ALL
+        SELECT 28, 'privacy of the log', 'warning',
+               format('%s settings let values of rows into the server''s log: %s', count(*), string_agg(DISTINCT p.setting, ', ')),
+               'SELECT * FROM @extschema@.wc_privacy_settings() WHERE risk = ''critical'';'
+          FROM private AS p WHERE p.risk = 'critical' HAVING count(*) > 0
+    ), checks (place, check_name, good) AS (
+        SELECT 27, 'index usage', format('%s indexes, none of them invalid or a duplicate', count(*)) FROM usage
+        UNION ALL SELECT 28, 'privacy of the log', 'no setting lets values of rows into the server''s log'
+    )
+    SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
+      FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;
+END
+$server_health$;
+COMMENT ON FUNCTION @extschema@.wc_server_health() IS
+'Internal: what wc_health_check() has to say of statements, violations, indexes and the privacy of the log; a role sees of statements what it may see.';

@@ -1,0 +1,119 @@
+# What wc_health_check() has to say of the server and its statements: each thing that can be wrong is made wrong and seen, and the hint is
+# what mends it, or shows more.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WhiteCross::Test;
+
+my $node = new_node('server_health', conf => "whitecross.query_stats_max = 100\nwhitecross.slow_query_threshold = '1min'\nlog_min_messages = warning\n");
+make_database($node, 'school', 'reference', students => 20);
+$node->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
+
+sub sql { return $node->safe_psql('school', $_[0]) }
+sub state_of { my ($check) = @_; return sql("SELECT DISTINCT status FROM wc_health_check() WHERE check_name = '$check'") }
+sub details_of { my ($check) = @_; return sql("SELECT detail FROM wc_health_check() WHERE check_name = '$check'") }
+
+# The hints of a check, those that are SQL for psql, run one by one as they stand.
+sub follow {
+    my ($check) = @_;
+    for my $hint (split /\n/, sql("SELECT hint FROM wc_health_check() WHERE check_name = '$check' AND hint IS NOT NULL")) {
+        my (undef, $state, $err) = try_sql($node, 'school', join ";\n", split /;\s*/, $hint =~ s/ --.*//r);
+        is($state, '', "$check: the hint runs: $hint") or diag($err);
+    }
+    return;
+}
+
+sql('SELECT wc_reset_query_stats(), wc_reset_slow_queries(), wc_reset_n_plus_one(), wc_reset_constraint_violations()');
+is(sql(q{SELECT string_agg(check_name || ' ' || status, ', ' ORDER BY place) FROM wc_server_health()}),
+    'statement statistics ok, query history ok, slow queries ok, N+1 patterns ok, constraint violations ok, index usage ok, privacy of the log warning',
+    'a new server has only its way to log to be warned of');
+
+# ---- The log.
+my %advised = map { split /\|/ } split /\n/, sql(q{SELECT setting, command FROM wc_privacy_settings() WHERE risk = 'critical'});
+cmp_ok(scalar keys %advised, '>', 1, 'settings let values into the log');
+follow('privacy of the log');
+sql($_) for values %advised;
+$node->reload;
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'privacy of the log'}, 'ok'), 'as advised, none does');
+
+# ---- Statements that aren't identified, or not followed at all.
+$node->safe_psql('postgres', 'ALTER SYSTEM SET compute_query_id = off');
+$node->reload;
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'statement statistics'}, 'warning'), 'compute_query_id is off');
+like(details_of('statement statistics'), qr/not identified/, 'which is said');
+follow('statement statistics');
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'statement statistics'}, 'ok'), 'and mended by the hint');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET whitecross.track_queries = off');
+$node->reload;
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'statement statistics'}, 'warning'), 'statements are not followed');
+like(details_of('statement statistics'), qr/whitecross\.track_queries/, 'which is said');
+follow('statement statistics');
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'statement statistics'}, 'ok'), 'and mended by the hint');
+
+# ---- More patterns than there is room for: as many aliases as many patterns.
+is(state_of('statement statistics'), 'ok', 'there is room for the patterns');
+sql(join ';', map { "SELECT 1 AS c$_ FROM (VALUES (1)) AS v (c$_) ORDER BY " . join(', ', ("c$_") x (1 + $_ % 7)) } 1 .. 3000);
+SKIP: {
+    my $evicted = sql('SELECT evicted FROM wc_query_stats_info');
+    skip 'aliases make no patterns', 2 if $evicted == 0;
+    is(state_of('statement statistics'), $evicted > 1000 ? 'warning' : 'ok', "$evicted patterns gave their place to others");
+    like(sql(q{SELECT hint FROM wc_health_check() WHERE check_name = 'statement statistics'}), qr/query_stats_max = 200/, 'and how to make room') if $evicted > 1000;
+}
+
+# ---- Slow statements and loops. The threshold is of a session of its own.
+is(state_of('slow queries'), 'ok', 'no slow query');
+$node->safe_psql('school', 'SET whitecross.slow_query_threshold = 0; SELECT count(*) FROM students');
+is(state_of('slow queries'), 'warning', 'a slow query is warned of');
+follow('slow queries');
+sql('SELECT wc_reset_slow_queries()');
+is(state_of('slow queries'), 'ok', 'until it is forgotten');
+sql('SELECT wc_reset_n_plus_one()');    # this test asks the same again and again, too
+is(state_of('N+1 patterns'), 'ok', 'no loop');
+$node->safe_psql('school', join("\n", ('SELECT "firstName" FROM students WHERE id = gen_random_uuid();') x 30));
+is(state_of('N+1 patterns'), 'warning', 'a loop is warned of');
+follow('N+1 patterns');
+
+# ---- Violations of constraints.
+is(state_of('constraint violations'), 'ok', 'no violation');
+my $violate = join "\n", ('INSERT INTO students (id) VALUES (NULL);') x 11;
+$node->psql('school', $violate, on_error_stop => 0);
+is(state_of('constraint violations'), 'warning', 'eleven in an hour are a warning');
+$node->psql('school', join("\n", ($violate) x 4), on_error_stop => 0);
+is(sql('SELECT wc_healthy()'), 'f', 'fifty-five are critical');
+like(details_of('constraint violations'), qr/\A55 violations of .*students/, 'it is said of which constraint');
+follow('constraint violations');
+sql('SELECT wc_reset_constraint_violations()');
+is(sql('SELECT wc_healthy()'), 't', 'until they are forgotten');
+sql('ALTER ROLE reader SET log_min_messages = fatal');
+like(details_of('constraint violations'), qr/not seen.*: role reader$/m, 'where they are not seen is told');
+sql('ALTER ROLE reader RESET log_min_messages');
+is(state_of('constraint violations'), 'ok', 'and no longer');
+
+# ---- Indexes.
+is(state_of('index usage'), 'ok', 'no index is in excess');
+sql('CREATE INDEX another ON students ("schoolId"); CREATE INDEX and_another ON students ("schoolId")');
+like(details_of('index usage'), qr/index another of students is a duplicate of and_another|index and_another of students is a duplicate of/, 'a duplicate is told');
+follow('index usage');
+sql('DROP INDEX another, and_another');
+is(state_of('index usage'), 'ok', 'and no longer');
+sql(q{UPDATE students SET "studentNumber" = 'same' WHERE id IN (SELECT id FROM students LIMIT 1)});
+is((try_sql($node, 'school', 'CREATE UNIQUE INDEX CONCURRENTLY only_one ON students ((1))'))[1], '23505', 'an index that can\'t be built');
+like(details_of('index usage'), qr/index only_one of students is invalid/, 'and is left there, is told');
+like(sql(q{SELECT hint FROM wc_health_check() WHERE check_name = 'index usage'}), qr/\AREINDEX INDEX CONCURRENTLY public\.only_one;\z/, 'with the statement that builds it anew');
+sql('DROP INDEX only_one');
+
+# ---- Any role may ask, and sees of statements its own.
+is(sql('SET ROLE reader; SELECT count(*) FROM wc_health_check() WHERE check_name IN (SELECT s.check_name FROM wc_server_health() AS s)'), '7', 'any role may ask');
+is(sql(q{SET ROLE reader; SELECT status FROM wc_health_check() WHERE check_name = 'N+1 patterns'}), 'ok', 'others\' loops are not told');
+
+# ---- Not preloaded: what needs no memory is told all the same.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->restart;
+is(sql(q{SELECT string_agg(check_name || ' ' || status, ', ' ORDER BY place) FROM wc_server_health()}), 'index usage ok, privacy of the log ok', 'without preloading, indexes and the log');
+is(state_of('library'), 'warning', 'and that the library is not loaded');
+
+done_testing();
