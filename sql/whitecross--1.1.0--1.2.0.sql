@@ -532,7 +532,7 @@ BEGIN
           SELECT CASE WHEN e.fixed_width THEN 8 * ceil(e.width / 8) ELSE e.width + 4 END AS entry,
                  CASE WHEN e.shared THEN least(greatest(e.combinations, 1), greatest(i.reltuples, 1)) END AS groups) AS q ON e.known
     )
-    SELECT z.*, 100 * greatest(1 - p.pages * z.page / nullif(z.bytes, 0), 0) AS estimate
+    SELECT z.*, CASE WHEN z.known AND z.bytes > 0 THEN 100 * greatest(1 - p.pages * z.page / z.bytes, 0) END AS estimate
       FROM sized AS z
       -- Entries of one value share a key from the second on: six bytes for each row, in lists of a tenth of a page.
       LEFT JOIN LATERAL (
@@ -1149,6 +1149,29 @@ SELECT r.check_name, r.status, r.detail, r.hint
         SELECT s.place, s.check_name, s.status, s.detail, s.hint FROM @extschema@.wc_server_health() AS s) AS r
  ORDER BY CASE r.status WHEN 'critical' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, r.place, r.detail
 $health$;
+
+-- A publication FOR ALL TABLES has the extension's own tables in it. What it brings from another server is dropped: each server
+-- has its own settings, views and changes. Fired in replication workers and sessions in their role, so that it costs nothing else.
+DO $ignore$
+DECLARE
+    own record;
+BEGIN
+    FOR own IN
+        SELECT c.oid::pg_catalog.regclass AS name
+          FROM pg_catalog.pg_class AS c
+          JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
+          JOIN pg_catalog.pg_extension AS e
+            ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.oid = d.refobjid AND e.extname = 'whitecross'
+         WHERE c.relkind = 'r'
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'whitecross_ignore_replicated')
+         ORDER BY c.relname
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER whitecross_ignore_replicated BEFORE INSERT OR UPDATE OR DELETE ON %s'
+                                  ' FOR EACH ROW EXECUTE FUNCTION @extschema@.wc_ignore_replicated()', own.name);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE REPLICA TRIGGER whitecross_ignore_replicated', own.name);
+    END LOOP;
+END
+$ignore$;
 
 -- What is new belongs to the extension's owner, whichever superuser runs the update. The GRANT changes nothing but what the
 -- server remembers as the privileges that this script gave, which a dump leaves out.
