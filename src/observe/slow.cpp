@@ -158,16 +158,8 @@ class Shared {
     ~Shared() { LWLockRelease(ring->lock); }
 };
 
-} // namespace
-
-void init() {
-    pg::hooks::shared_memory({"whitecross slow queries", size, start});
-}
-
-void note(const Statement &statement) noexcept {
-    const int threshold = pg::settings::slow_query_threshold;
-    if (threshold < 0 || ring == nullptr || statement.duration_ns < int64{threshold} * 1000000)
-        return;
+// Apart from note(), which every statement pays for.
+[[gnu::noinline]] void record(const Statement &statement) {
     Facts facts = {};
     take(statement, facts);
     const std::string_view text = statement.utility ? std::string_view() : texts::find(statement.query_id);
@@ -180,6 +172,18 @@ void note(const Statement &statement) noexcept {
     LWLockRelease(ring->lock);
     if (pg::settings::log_slow_queries)
         log(facts, text);
+}
+
+} // namespace
+
+void init() {
+    pg::hooks::shared_memory({"whitecross slow queries", size, start});
+}
+
+void note(const Statement &statement) noexcept {
+    const int threshold = pg::settings::slow_query_threshold;
+    if (threshold >= 0 && ring != nullptr && statement.duration_ns >= int64{threshold} * 1000000)
+        record(statement);
 }
 
 std::vector<Entry> list() {

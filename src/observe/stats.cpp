@@ -299,7 +299,8 @@ void count(const Statement &statement) noexcept {
     } else {
         to.failures++;
     }
-    if (statement.plan_hash != to.last_plan && statement.plan_hash != 0) {
+    // Without a query id it is the plan of any statement.
+    if (statement.plan_hash != to.last_plan && statement.plan_hash != 0 && statement.query_id != 0) {
         if (to.first_plan == 0) {
             to.first_plan = statement.plan_hash;
             to.first_planned = statement.started_at;

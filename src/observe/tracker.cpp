@@ -6,6 +6,7 @@
 #include "observe/tracker.hpp"
 
 #include "observe/bursts.hpp"
+#include "observe/lexer.hpp"
 #include "observe/plan_hash.hpp"
 #include "observe/slow.hpp"
 #include "observe/statement.hpp"
@@ -112,7 +113,7 @@ void tell(const Slot &slot, int sqlstate) {
     statement.tag = CreateCommandTag(reinterpret_cast<Node *>(slot.query->plannedstmt));
     statement.top_level = slot.top_level;
     statement.started_at = time_of_day(slot.started_ns);
-    statement.ended_at = time_of_day(slot.ended_ns);
+    statement.ended_at = statement.started_at + (slot.ended_ns - slot.started_ns) / 1000;
     statement.duration_ns = slot.used.ns;
     statement.rows = slot.rows;
     statement.plan_hash = plan_hash(planned);
@@ -249,7 +250,7 @@ void utility_ended(pg::hooks::UtilityStatement &ended) noexcept {
     statement.utility = true;
     statement.top_level = begun.top_level;
     statement.started_at = time_of_day(begun.reading.ns);
-    statement.ended_at = time_of_day(now.ns);
+    statement.ended_at = statement.started_at + (now.ns - begun.reading.ns) / 1000;
     statement.duration_ns = now.ns - begun.reading.ns;
     statement.rows = ended.rows;
     statement.blocks_hit = now.hit - begun.reading.hit;
@@ -271,9 +272,7 @@ void subtransaction_ended(SubTransactionId which, SubTransactionId parent, bool 
     }
 }
 
-void transaction_ended(XactEvent event) {
-    if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-        return;
+void transaction_ended(XactEvent) {
     used_slots = 0;
     stats::transaction_ended();
 }
@@ -282,6 +281,7 @@ void transaction_ended(XactEvent event) {
 
 void init() {
     pg::compat::enable_query_ids();
+    (void)lexer::scan("", 0, true); // has it learn the keywords here, once, and not in each session
     pg::hooks::shared_memory(stats::block);
     pg::hooks::follow_statements({parsed, started, running, ran, running, finished, ended, failed, utility_begins,
                                   utility_ended, subtransaction_ended});

@@ -38,6 +38,8 @@ shmem_request_hook_type next_request = nullptr;
 shmem_startup_hook_type next_startup = nullptr;
 
 extern "C" void transaction_callback(XactEvent event, void *) {
+    if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+        return;
     for (const auto at_end : transaction_subscribers)
         at_end(event);
 }

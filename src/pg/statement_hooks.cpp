@@ -15,11 +15,13 @@ extern "C" {
 
 namespace wc::pg::hooks {
 
+constinit int current_nesting = 0;
+
 namespace {
 
 constinit StatementFollower follower = {};
 constinit bool followed = false;
-constinit int level = 0;
+constexpr int &level = current_nesting;
 
 post_parse_analyze_hook_type next_analyze = nullptr;
 planner_hook_type next_planner = nullptr;
@@ -190,10 +192,6 @@ extern "C" void subtransaction_callback(SubXactEvent event, SubTransactionId whi
 }
 
 } // namespace
-
-int nesting() noexcept {
-    return level;
-}
 
 void follow_statements(const StatementFollower &subscriber) {
     if (followed)

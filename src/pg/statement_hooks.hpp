@@ -41,7 +41,10 @@ struct StatementFollower {
 
 // How deep the statement that runs now is nested: 0 for what the client sent, more for what functions, triggers,
 // planning and utility statements run. EXECUTE and PREPARE do not count: what they name was sent by the client.
-int nesting() noexcept;
+extern int current_nesting; // kept by statement_hooks.cpp alone
+inline int nesting() noexcept {
+    return current_nesting;
+}
 
 // One of these at most: in _PG_init, before install(), while the server starts. Throws where there is one.
 void follow_statements(const StatementFollower &follower);
