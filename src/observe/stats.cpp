@@ -341,6 +341,7 @@ Info info() noexcept {
 }
 
 int reset() noexcept {
+    flush();
     const Locked locked(LW_EXCLUSIVE);
     const int number = header->used;
     for (uint32 i = 0; i <= header->mask; ++i)

@@ -37,6 +37,7 @@ void copy_pattern(const Pattern &pattern, void *context) noexcept {
 
 Copy::Copy(const Viewer *viewer) {
     require_preloaded();
+    flush(); // who asks sees what it did itself
     Target target = {viewer, nullptr, 0, 0};
     do {
         memory_.resize(target.wanted + target.wanted / 8); // some may come meanwhile
