@@ -119,13 +119,13 @@ WITH stats AS MATERIALIZED (
       FROM (SELECT * FROM @extschema@.wc_active_queries AS q ORDER BY q.duration DESC NULLS LAST LIMIT 20) AS a
     UNION ALL
     SELECT 3, 'Slowest by mean', 'nothing has run yet',
-           string_agg(format(E'  %s ms on average, %s ms at most, %s calls, %s s in all; %s\n      %s', round(s.mean_ms::numeric, 3),
+           string_agg(format(E'  %s ms on average, %s ms at most, calls: %s, %s s in all; %s\n      %s', round(s.mean_ms::numeric, 3),
                              round(s.max_ms::numeric, 3), s.calls, round((s.total_ms / 1000)::numeric, 1), s.who, s.statement),
                       E'\n' ORDER BY s.mean_ms DESC)
       FROM (SELECT * FROM stats WHERE calls > 0 ORDER BY mean_ms DESC LIMIT 5) AS s
     UNION ALL
     SELECT 4, 'Most frequent', 'nothing has run yet',
-           string_agg(format(E'  %s calls, %s ms on average, %s s in all; %s\n      %s', s.calls, round(s.mean_ms::numeric, 3),
+           string_agg(format(E'  calls: %s, %s ms on average, %s s in all; %s\n      %s', s.calls, round(s.mean_ms::numeric, 3),
                              round((s.total_ms / 1000)::numeric, 1), s.who, s.statement), E'\n' ORDER BY s.calls DESC)
       FROM (SELECT * FROM stats WHERE calls > 0 ORDER BY calls DESC LIMIT 5) AS s
     UNION ALL
@@ -138,7 +138,7 @@ WITH stats AS MATERIALIZED (
       FROM (SELECT * FROM @extschema@.wc_slow_queries ORDER BY started_at DESC LIMIT 5) AS s
     UNION ALL
     SELECT 6, 'N+1 patterns, latest first', 'none',
-           string_agg(format(E'  %s bursts (%s), %s executions at most, last %s; role %s, database %s%s\n      %s\n      %s', n.bursts, n.kind,
+           string_agg(format(E'  bursts: %s (%s), largest: %s executions, last %s; role %s, database %s%s\n      %s\n      %s', n.bursts, n.kind,
                              n.largest_burst, to_char(n.last_seen, 'YYYY-MM-DD HH24:MI:SS'), coalesce(n.role, '(dropped)'),
                              coalesce(n.database, '(dropped)'), coalesce(', ' || nullif(n.application_name, ''), ''),
                              left(regexp_replace(coalesce(n.normalised_text, '(no text)'), '\s+', ' ', 'g'), 200), n.suggestion),
@@ -146,7 +146,7 @@ WITH stats AS MATERIALIZED (
       FROM (SELECT * FROM @extschema@.wc_n_plus_one ORDER BY last_seen DESC LIMIT 10) AS n
     UNION ALL
     SELECT 7, 'Changes of plan, latest first', 'none',
-           string_agg(format(E'  %s changes, last %s, %s ms on average; %s\n      %s', s.plan_changes,
+           string_agg(format(E'  changes: %s, last %s, %s ms on average; %s\n      %s', s.plan_changes,
                              to_char(s.last_plan_change, 'YYYY-MM-DD HH24:MI:SS'), coalesce(round(s.mean_ms::numeric, 3)::text, '-'),
                              s.who, s.statement), E'\n' ORDER BY s.last_plan_change DESC)
       FROM (SELECT * FROM stats WHERE plan_changes > 0 ORDER BY last_plan_change DESC LIMIT 10) AS s
