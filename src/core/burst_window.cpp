@@ -29,7 +29,7 @@ Step count(Window &window, std::int64_t *times, std::uint32_t limit, std::int64_
     }
     const bool close = window.filled == limit && at - times[window.next] <= width;
     times[window.next] = at;
-    window.next = (window.next + 1) % limit;
+    window.next = window.next + 1 < limit ? window.next + 1 : 0;
     if (window.filled < limit)
         window.filled++;
     if (!close) {
@@ -47,7 +47,8 @@ Step count(Window &window, std::int64_t *times, std::uint32_t limit, std::int64_
 
 std::int64_t time_before(const Window &window, const std::int64_t *times, std::uint32_t limit,
                          std::uint32_t back) noexcept {
-    return times[(window.next + limit - 1 - back) % limit];
+    const std::uint32_t place = window.next + limit - 1 - back;
+    return times[place < limit ? place : place - limit];
 }
 
 std::int64_t part_of(std::int64_t at, std::int64_t width) noexcept {

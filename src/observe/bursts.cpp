@@ -73,6 +73,8 @@ struct Pattern {
     uint32 size;       // executions of that burst
     uint32 told;       // how many of them stand in the table of findings, of a burst without a place of its own
     int live;          // where they are shared; -1: nowhere
+    TimestampTz begun; // when the finding was made
+    uint32 resets;     // as they were then
 };
 
 constexpr uint32 sets = 16; // a power of two
@@ -203,6 +205,8 @@ void begin_burst(Pattern &pattern, const Statement &statement) noexcept {
     leave_burst(pattern);
     if (findings::is_allowed(statement.query_id) || !take_own())
         return;
+    pattern.resets = findings::resets();
+    pattern.begun = statement.ended_at;
     pattern.finding = findings::begin(findings::Kind::Session, statement);
     pattern.told = 0;
     pattern.live = place_for(pattern);
@@ -214,13 +218,14 @@ void begin_burst(Pattern &pattern, const Statement &statement) noexcept {
 void continue_burst(Pattern &pattern, const Statement &statement) noexcept {
     if (pattern.finding == 0)
         return; // allowed
-    if (!findings::stands(pattern.finding)) {
-        // Reset, or it had to make room for another: from here on it is a new one.
+    if (findings::stands(pattern.finding)) {
+        tell(pattern);
+    } else if (pattern.resets != findings::resets() || pattern.last - pattern.begun > USECS_PER_SEC) {
+        // From here on it is a new one. One that had to make room for others comes back, but not with each execution:
+        // with more of them than there is room for, sessions would do nothing else.
         pattern.window.size = limit + 1;
         begin_burst(pattern, statement);
-        return;
     }
-    tell(pattern);
 }
 
 // Takes back what the session has added to the executions of all sessions: those before the last one, back to `oldest`,

@@ -30,15 +30,19 @@ struct Key {
     char application_name[NAMEDATALEN];
 };
 
+// The heads stand apart, so that looking for one reads little memory.
+struct Head {
+    uint64 hash;            // of the key
+    TimestampTz last_seen;  // 0: the place is free
+    pg_atomic_uint32 turns; // how often it has changed hands; read without the lock
+};
+
 struct Slot {
-    bool used;
-    uint64 hash;
     Key key;
     CommandTag tag;
     uint64 bursts;
     uint32 largest;
     TimestampTz first_seen;
-    TimestampTz last_seen;
     int encoding; // of the text
     int text_length;
     char text[FLEXIBLE_ARRAY_MEMBER]; // of query_text_size bytes, without a terminator
@@ -46,7 +50,8 @@ struct Slot {
 
 struct Table {
     LWLock *lock;
-    pg_atomic_uint32 turns[places]; // how often a place has changed hands; read without the lock
+    pg_atomic_uint32 resets;
+    Head heads[places];
     // Slots, as many as places.
 };
 
@@ -66,8 +71,9 @@ void start(void *memory, LWLock *lock, bool fresh) {
         return;
     memset(memory, 0, size());
     table->lock = lock;
-    for (auto &turn : table->turns)
-        pg_atomic_init_u32(&turn, 1); // so that no reference is 0
+    pg_atomic_init_u32(&table->resets, 0);
+    for (Head &head : table->heads)
+        pg_atomic_init_u32(&head.turns, 1); // so that no reference is 0
 }
 
 Slot *slot(uint32 place) noexcept {
@@ -84,19 +90,20 @@ uint32 place_of(Reference finding) noexcept {
 }
 
 Reference reference(uint32 place) noexcept {
-    return (pg_atomic_read_u32(&table->turns[place]) << (32 - turn_bits)) | place;
+    return (pg_atomic_read_u32(&table->heads[place].turns) << (32 - turn_bits)) | place;
 }
 
 // Gives a place up, so that references to what was there are no longer good. 0 is no turn.
 void free(uint32 place) noexcept {
-    slot(place)->used = false;
-    const uint32 turn = (pg_atomic_read_u32(&table->turns[place]) + 1) & ((1U << turn_bits) - 1);
-    pg_atomic_write_u32(&table->turns[place], turn == 0 ? 1 : turn);
+    Head &head = table->heads[place];
+    head.last_seen = 0;
+    const uint32 turn = (pg_atomic_read_u32(&head.turns) + 1) & ((1U << turn_bits) - 1);
+    pg_atomic_write_u32(&head.turns, turn == 0 ? 1 : turn);
 }
 
 Key key_of(Kind kind, const Statement &statement) noexcept {
     Key key;
-    memset(&key, 0, sizeof key); // padding too: keys are compared as bytes
+    memset(&key, 0, sizeof key); // padding too: its bytes are hashed
     key.query_id = statement.query_id;
     key.database = MyDatabaseId;
     key.role = statement.role;
@@ -105,24 +112,23 @@ Key key_of(Kind kind, const Statement &statement) noexcept {
     return key;
 }
 
+bool same(const Key &a, const Key &b) noexcept {
+    return a.query_id == b.query_id && a.database == b.database && a.role == b.role && a.kind == b.kind &&
+           strcmp(a.application_name, b.application_name) == 0;
+}
+
 // The place of a key, or where it may go. Under the lock.
 uint32 find_place(const Key &key, uint64 hash) noexcept {
-    uint32 free_place = places;
-    uint32 oldest = 0;
+    uint32 oldest = 0; // of all; a free one is older than any
     for (uint32 place = 0; place < places; ++place) {
-        const Slot *const there = slot(place);
-        if (!there->used) {
-            free_place = std::min(free_place, place);
-            continue;
-        }
-        if (there->hash == hash && memcmp(&there->key, &key, sizeof key) == 0)
+        const Head &head = table->heads[place];
+        if (head.last_seen != 0 && head.hash == hash && same(slot(place)->key, key))
             return place;
-        if (!slot(oldest)->used || there->last_seen < slot(oldest)->last_seen)
+        if (head.last_seen < table->heads[oldest].last_seen)
             oldest = place;
     }
-    if (free_place < places)
-        return free_place;
-    free(oldest);
+    if (table->heads[oldest].last_seen != 0)
+        free(oldest);
     return oldest;
 }
 
@@ -161,26 +167,29 @@ Reference begin(Kind kind, const Statement &statement) noexcept {
     const std::string_view text = texts::find(statement.query_id);
     const Locked lock;
     const uint32 place = find_place(key, hash);
+    Head &head = table->heads[place];
     Slot *const there = slot(place);
-    if (!there->used) {
-        there->used = true;
-        there->hash = hash;
+    if (head.last_seen == 0) {
+        head.hash = hash;
         there->key = key;
         there->tag = statement.tag;
         there->bursts = 0;
         there->largest = 0;
         there->first_seen = statement.ended_at;
-        there->last_seen = statement.ended_at;
         there->encoding = GetDatabaseEncoding();
         there->text_length = 0;
     }
     there->bursts++;
-    there->last_seen = std::max(there->last_seen, statement.ended_at);
+    head.last_seen = std::max(head.last_seen, statement.ended_at);
     if (there->text_length == 0) {
         there->text_length = static_cast<int>(std::min<size_t>(text.size(), pg::settings::query_text_size));
         memcpy(there->text, text.data(), there->text_length);
     }
     return reference(place);
+}
+
+uint32 resets() noexcept {
+    return pg_atomic_read_u32(&table->resets);
 }
 
 bool stands(Reference finding) noexcept {
@@ -194,8 +203,9 @@ void remember(const UnderWay &burst) noexcept {
     if (!stands(burst.finding))
         return;
     Slot *const there = slot(place_of(burst.finding));
+    Head &head = table->heads[place_of(burst.finding)];
     there->largest = std::max(there->largest, burst.size);
-    there->last_seen = std::max(there->last_seen, burst.last_seen);
+    head.last_seen = std::max(head.last_seen, burst.last_seen);
 }
 
 void retract(Reference finding) noexcept {
@@ -215,19 +225,22 @@ std::vector<Finding> list(const std::vector<UnderWay> &under_way) {
     // All of it is copied under the lock, which may not wait for memory.
     std::vector<char> copy(slot_size() * places);
     std::vector<Reference> references(places);
+    std::vector<TimestampTz> last_seen(places);
     {
         const Locked lock(LW_SHARED);
         memcpy(copy.data(), slot(0), copy.size());
-        for (uint32 place = 0; place < places; ++place)
+        for (uint32 place = 0; place < places; ++place) {
             references[place] = reference(place);
+            last_seen[place] = table->heads[place].last_seen;
+        }
     }
     std::vector<Finding> found;
     for (uint32 place = 0; place < places; ++place) {
         const Slot *const from = reinterpret_cast<const Slot *>(copy.data() + slot_size() * place);
-        if (!from->used || !viewer.sees(from->key.role))
+        if (last_seen[place] == 0 || !viewer.sees(from->key.role))
             continue;
         found.push_back({from->key.kind, from->key.database, from->key.role, from->key.application_name,
-                         from->key.query_id, from->tag, from->bursts, from->largest, from->first_seen, from->last_seen,
+                         from->key.query_id, from->tag, from->bursts, from->largest, from->first_seen, last_seen[place],
                          std::string(from->text, from->text_length), from->encoding});
         take_in(found.back(), under_way, references[place]);
     }
@@ -238,9 +251,10 @@ std::vector<Finding> list(const std::vector<UnderWay> &under_way) {
 int reset() {
     require_preloaded();
     const Locked lock;
+    pg_atomic_fetch_add_u32(&table->resets, 1);
     int there = 0;
     for (uint32 place = 0; place < places; ++place)
-        if (slot(place)->used) {
+        if (table->heads[place].last_seen != 0) {
             there++;
             free(place);
         }

@@ -53,6 +53,9 @@ Reference begin(Kind kind, const Statement &statement) noexcept;
 // Whether a finding is still there: it may have been reset, or had to make room. Takes no lock.
 bool stands(Reference finding) noexcept;
 
+// How often all were forgotten. Takes no lock.
+uint32 resets() noexcept;
+
 // What a burst has come to, when it is over or has to be remembered. Does nothing where the finding is gone.
 void remember(const UnderWay &burst) noexcept;
 

@@ -113,7 +113,7 @@ void take(const Statement &statement, Facts &facts) noexcept {
 // Whether a message can be put together without an error for want of memory, which would take the place of the one that
 // is on its way. What is given back here is there for the next who asks.
 bool memory_for_a_message() noexcept {
-    constexpr Size enough = 64 * 1024;
+    constexpr Size enough = 65536;
     void *const block = MemoryContextAllocExtended(ErrorContext, enough, MCXT_ALLOC_NO_OOM);
     if (block == nullptr)
         return false;

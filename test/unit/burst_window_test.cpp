@@ -183,10 +183,10 @@ TEST(BurstParts, NeverCountsWhatIsOutsideAndNearlyAllThatIsInside) {
 
 TEST(BurstParts, TakesBackWhatWasAdded) {
     Crowd crowd;
-    for (int i = 0; i < 10; ++i)
+    for (std::int64_t i = 0; i < 10; ++i)
         crowd.add(50 * second + i * 1000);
     crowd.add(50 * second + second / 2);
-    for (int i = 0; i < 10; ++i)
+    for (std::int64_t i = 0; i < 10; ++i)
         crowd.take(50 * second + i * 1000);
     EXPECT_EQ(crowd.sum(50 * second + second / 2), 1U);
     crowd.take(50 * second);
