@@ -26,6 +26,10 @@ Oid extension_schema(Oid extension) {
     return get_extension_schema(extension);
 }
 
+void check_permissions(PlannedStmt *plan) {
+    (void)ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+}
+
 bool owns_database(Oid database, Oid role) {
     return object_ownercheck(DatabaseRelationId, database, role);
 }
@@ -44,6 +48,10 @@ Oid extension_schema(Oid extension) {
     systable_endscan(scan);
     table_close(table, AccessShareLock);
     return schema;
+}
+
+void check_permissions(PlannedStmt *plan) {
+    (void)ExecCheckRTPerms(plan->rtable, true);
 }
 
 bool owns_database(Oid database, Oid role) {

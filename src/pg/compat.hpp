@@ -17,6 +17,9 @@ Oid extension_schema(Oid extension);
 // What client_min_messages was before the function or script that runs now changed it. Plain server code.
 const char *caller_message_level();
 
+// Raises 42501 where the current user may not do what a plan does with its tables. Plain server code.
+void check_permissions(PlannedStmt *plan);
+
 // Whether a role owns a database. Plain server code.
 bool owns_database(Oid database, Oid role);
 

@@ -35,6 +35,20 @@ template <typename F> std::optional<Error> attempt(F &&f) {
     return failure;
 }
 
+// Runs f in a subtransaction that is rolled back in any case: neither what it did nor its locks stay. Returns and throws
+// as attempt() does.
+template <typename F> std::optional<Error> undone(F &&f) {
+    struct Done {};
+    try {
+        return attempt([&] {
+            f();
+            throw Done();
+        });
+    } catch (const Done &) {
+        return {};
+    }
+}
+
 // Settings for the life of the object, as a function's SET clause has them. When an exception passes, the
 // (sub)transaction that it ends in restores them.
 class SettingScope {
