@@ -22,7 +22,7 @@ sub bounds { my ($calls) = @_; return $calls >= 2500 ? (256 * 1024) x 3 : (64 * 
 
 my $node = new_node('memory', preload => 'pg_cron,whitecross');
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
-make_database($node, 'district', 'reference', students => 20);
+make_database($node, 'district', 'reference', students => 20, extensions => ['hypopg']);
 make_database($node, 'retired',  'reference', students => 20);
 $node->safe_psql('retired', 'SELECT wc_retire()');
 $node->safe_psql('district', 'CREATE EXTENSION pgstattuple');
@@ -110,6 +110,9 @@ my @forms  = (
     [ 'district', $cheap,  q{SELECT wc_normalise_query('SELECT ''it''s')} ],
     [ 'district', $cheap,  q{SELECT wc_activity_text(repeat('SELECT 1;', 120), true)} ],
     [ 'district', $cheap,  'SELECT * FROM wc_active_queries' ],
+    [ 'district', $costly, q{SELECT * FROM wc_suggest_indexes_for(ARRAY['SELECT * FROM appointments WHERE "nurseId" = $1 ORDER BY "scheduledAt"', 'SELECT 1 +', 'DELETE FROM students WHERE lower("lastName") = $1'], min_table_rows => 0) /* wc_search_indexes */} ],
+    [ 'district', $costly, 'SELECT * FROM wc_suggest_indexes() /* wc_plannable_patterns */', 'SELECT wc_reset_query_stats()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_suggest_indexes_skipped() /* wc_unjudged_statements */', 'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT * FROM wc_server_health()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
@@ -141,6 +144,7 @@ my @failing = (
 my @failing_costly = (
     q{SELECT * FROM wc_add_view('own', 'SELECT s."id", now() AS t FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id'])},
     q{SELECT * FROM wc_add_view('own', 'SELECT s."id" FROM {students: no_such} AS s WHERE true {only s."id"}', ARRAY['id'])},
+    q{SELECT * FROM wc_suggest_indexes(0)},
     q{SELECT * FROM wc_remove_view('nonsense')}, q{SELECT * FROM wc_disable('nonsense')}, q{SELECT * FROM wc_enforce('nonsense')}, q{SELECT * FROM wc_breaches('nonsense')},
 );
 
