@@ -116,7 +116,7 @@ $(SCRIPT): $(SQL_PARTS) Makefile
 
 wall: $(WALL)
 installcheck: $(WALL)
-$(WALL): test/modules/wall/wall.o $(filter src/pg/%,$(OBJS))
+$(WALL): test/modules/wall/wall.o $(filter src/core/% src/pg/%,$(OBJS))
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
 
 -include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d)
