@@ -25,6 +25,7 @@ struct alignas(128) Bucket {
     pg_atomic_uint64 key;                   // a hash of what is counted; 0: nothing yet
     pg_atomic_uint64 burst;                 // the finding in the upper half, executions in the lower; 0: none
     pg_atomic_uint64 last_seen;             // of the burst
+    pg_atomic_uint32 taking_back;           // sessions that have taken from the counts, and not yet from the burst
     pg_atomic_uint64 counts[window::parts]; // of the parts of the window
 };
 
@@ -50,6 +51,7 @@ void start(void *memory, LWLock *, bool fresh) {
         pg_atomic_init_u64(&bucket.key, 0);
         pg_atomic_init_u64(&bucket.burst, 0);
         pg_atomic_init_u64(&bucket.last_seen, 0);
+        pg_atomic_init_u32(&bucket.taking_back, 0);
         for (auto &count : bucket.counts)
             pg_atomic_init_u64(&count, 0);
     }
@@ -133,13 +135,24 @@ bool continue_burst(Bucket &bucket, uint64 burst) noexcept {
     return false;
 }
 
-void begin_burst(Bucket &bucket, uint64 before, uint32 size, const Statement &statement) noexcept {
+// Takes a burst back; false: it is not that one any more, and `burst` what it is.
+bool retract(Bucket &bucket, uint64 &burst) noexcept {
+    if (!pg_atomic_compare_exchange_u64(&bucket.burst, &burst, 0))
+        return false;
+    findings::retract(static_cast<findings::Reference>(burst >> 32));
+    return true;
+}
+
+void begin_burst(Bucket &bucket, uint64 before, const Statement &statement, uint32 limit, int64 part) noexcept {
     if (findings::is_allowed(statement.query_id))
         return;
     const findings::Reference finding = findings::begin(findings::Kind::Sessions, statement);
+    uint64 burst = word(finding, sum(bucket, part));
     pg_atomic_write_u64(&bucket.last_seen, static_cast<uint64>(statement.ended_at));
-    if (!pg_atomic_compare_exchange_u64(&bucket.burst, &before, word(finding, size)))
+    if (!pg_atomic_compare_exchange_u64(&bucket.burst, &before, burst))
         findings::retract(finding); // another session was faster
+    else if (sum(bucket, part) <= limit)
+        (void)retract(bucket, burst); // what made it one was taken back before it stood there
 }
 
 } // namespace
@@ -154,15 +167,14 @@ void add(uint64 who, const Statement &statement, uint32 limit, int64 width) noex
     if (bucket == nullptr)
         return;
     (void)change(*bucket, part, window::one_more);
-    const uint32 executions = sum(*bucket, part);
-    const uint64 burst = pg_atomic_read_u64(&bucket->burst);
-    if (executions > limit) {
-        if (continue_burst(*bucket, burst))
+    if (sum(*bucket, part) > limit) {
+        if (continue_burst(*bucket, pg_atomic_read_u64(&bucket->burst)))
             pg_atomic_write_u64(&bucket->last_seen, static_cast<uint64>(statement.ended_at));
         else
-            begin_burst(*bucket, pg_atomic_read_u64(&bucket->burst), executions, statement);
-    } else if (burst != 0) {
-        end(*bucket, burst);
+            begin_burst(*bucket, pg_atomic_read_u64(&bucket->burst), statement, limit, part);
+    } else if (pg_atomic_read_u32(&bucket->taking_back) == 0) {
+        if (const uint64 burst = pg_atomic_read_u64(&bucket->burst); burst != 0)
+            end(*bucket, burst);
     }
 }
 
@@ -171,20 +183,17 @@ void take_back(uint64 who, const Statement &statement, const int64 *times, uint3
     Bucket *const bucket = find(key_of(who, statement));
     if (bucket == nullptr)
         return;
+    // Until the burst is dealt with, nobody is to take its end for the end of one that was.
+    pg_atomic_fetch_add_u32(&bucket->taking_back, 1);
     uint32 taken = 0;
     for (uint32 i = 0; i < count; ++i)
         taken += change(*bucket, window::part_of(times[i], width), window::one_less);
     uint64 burst = pg_atomic_read_u64(&bucket->burst);
-    while (burst != 0) {
-        const auto size = static_cast<uint32>(burst);
-        const auto finding = static_cast<findings::Reference>(burst >> 32);
-        const uint32 left = size > taken ? size - taken : 0;
-        if (pg_atomic_compare_exchange_u64(&bucket->burst, &burst, left > limit ? word(finding, left) : 0)) {
-            if (left <= limit)
-                findings::retract(finding);
-            return;
-        }
-    }
+    for (bool done = false; burst != 0 && !done;)
+        done = static_cast<uint32>(burst) <= taken + limit
+                   ? retract(*bucket, burst)
+                   : pg_atomic_compare_exchange_u64(&bucket->burst, &burst, burst - taken);
+    pg_atomic_fetch_sub_u32(&bucket->taking_back, 1);
 }
 
 void collect(std::vector<findings::UnderWay> &under_way) {

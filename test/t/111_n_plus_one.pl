@@ -187,6 +187,13 @@ run(join "\n", '\o /dev/null', ('SELECT 1 AS after, 2 AS many;') x 11);
 is(found('kind, normalised_text'), 'session|SELECT $1 AS after, $2 AS many', 'and a burst is found after them');
 forget();
 
+# Sessions that come and go, each with a loop of its own, four at a time: none of them is part of one over several.
+my $short = $node->basedir . '/short.sql';
+append_to_file($short, ask(1, 12));
+$node->command_ok([ 'pgbench', '-n', '-C', '-c', '4', '-j', '4', '-t', '60', '-f', $short, '-p', $node->port, '-h', $node->host, 'postgres' ], '240 sessions');
+is(found('kind, bursts, largest_burst'), 'session|240|12', 'are 240 bursts, to the last one');
+forget();
+
 # --- Left out
 
 my $id = $node->safe_psql('postgres', "EXPLAIN (VERBOSE, FORMAT JSON) SELECT name FROM student WHERE id = 1") =~ /"Query Identifier": (-?\d+)/ ? $1 : die 'no query id';
