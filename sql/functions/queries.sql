@@ -79,9 +79,11 @@ SELECT a.pid,
        a.wait_event_type,
        a.wait_event,
        CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) ELSE '{}' END AS blocked_by,
-       a.query_id,
-       @extschema@.wc_activity_text(a.query, a.query_id IS NOT NULL) AS normalised_text
+       -- The server's id of any other statement is a fingerprint of its text, constants and all.
+       CASE WHEN t.normalised_text ~* '^[(\s]*(select|insert|update|delete|merge|with|values|table)\M[^;]*$' THEN a.query_id END AS query_id,
+       t.normalised_text
   FROM pg_stat_activity AS a
+ CROSS JOIN LATERAL (SELECT @extschema@.wc_activity_text(a.query, a.query_id IS NOT NULL) AS normalised_text) AS t
  WHERE a.state <> 'idle' AND a.pid <> pg_backend_pid() AND a.backend_type <> 'walsender'
  ORDER BY duration DESC;
 COMMENT ON VIEW @extschema@.wc_active_queries IS

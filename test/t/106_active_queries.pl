@@ -115,6 +115,12 @@ is($node->safe_psql('postgres', "$active WHERE pid = $waiter->{process}"), 'idle
 $waiter->send('ROLLBACK;');
 $waiter->answer;
 
+# The server's query id of a utility statement is made of its constants: it isn't shown.
+$waiter->ask(q{BEGIN; SET LOCAL application_name = 'SSN-131';});
+is($node->safe_psql('postgres', "SELECT normalised_text, query_id IS NULL, (SELECT s.query_id IS NULL FROM pg_stat_activity AS s WHERE s.pid = q.pid) FROM wc_active_queries AS q WHERE pid = $waiter->{process}"),
+    'SET|t|f', 'no query id of a utility statement');
+$waiter->ask('ROLLBACK;');
+
 # Cut at track_activity_query_size.
 my $cut = q{SELECT a FROM t WHERE b = 'SSN' AND b NOT IN (} . join(', ', ("'SSN'") x 200) . ');';
 $waiter->ask("BEGIN; $cut");
