@@ -9,7 +9,7 @@
 namespace wc::core {
 
 struct MinuteRing {
-    static constexpr std::int64_t day = 24 * 60; // minutes
+    static constexpr std::int64_t day = std::int64_t{24} * 60; // minutes
 
     std::int64_t end;          // the last minute that it has a counter for, plus one; 0: it is empty
     std::uint32_t counts[day]; // of minute m at m % day; never wrap round, but stay at their greatest value

@@ -25,6 +25,10 @@ is($primary->safe_psql('platform', q{SELECT count(*) FROM wc_index_usage AS u JO
     0, 'adopted ones are the site\'s');
 is($primary->safe_psql($_, q{SELECT count(*) FROM wc_index_usage WHERE ours AND verdict !~ '^(used|unused)$'}), 0, "$_: no index of ours is superfluous, or invalid") for 'school';
 is(sql(q{SELECT count(*) FROM wc_index_usage WHERE is_unique AND verdict = 'unused'}), 0, 'a unique index is never called unused');
+sql('CREATE TABLE lockers (number int PRIMARY KEY, student uuid)', 'CREATE INDEX lockers_student ON lockers (student)',
+    q{SELECT * FROM wc_add_view('mv_lockers', 'SELECT l."student" AS "student", count(*) AS n FROM {lockers: number, student} AS l WHERE true {only l."student"} GROUP BY 1', ARRAY['student'])});
+is(sql(q{SELECT table_name, index_name, kind, ours FROM wc_index_usage WHERE table_name ~ 'lockers$' ORDER BY 1, 2}), "lockers|lockers_pkey||f\nlockers|lockers_student||f\nmv_lockers|mv_lockers_pkey|view index|t",
+    'so are those of a view of the site\'s own, and of the table that it reads');
 sql('CREATE ROLE reader LOGIN');
 is(sql("SET ROLE reader; $all"), sql($all), 'any role sees them');
 

@@ -96,7 +96,8 @@ TEST(MinuteRing, EqualsTheListOfWhatHappened) {
         std::int64_t now = start;
         for (int step = 0; step < 200; ++step) {
             const int kind = static_cast<int>(random() % 10);
-            now += kind < 5 ? 0 : kind < 8 ? random() % 5 : kind < 9 ? random() % 90 : random() % (2 * day);
+            const std::int64_t widest = kind < 5 ? 1 : kind < 8 ? 5 : kind < 9 ? 90 : 2 * day;
+            now += std::uniform_int_distribution<std::int64_t>(0, widest - 1)(random);
             count(ring, now);
             events.push_back(now);
             for (const std::int64_t later : {std::int64_t{0}, std::int64_t{7}, std::int64_t{61}, day - 1, day}) {
