@@ -39,15 +39,17 @@ GRANT SELECT ON @extschema@.wc_baseline TO PUBLIC;
 -- Of all roles: only wc_compare_baseline() shows it, to each caller what it may see.
 CREATE TABLE @extschema@.wc_baseline_pattern (
     name text NOT NULL REFERENCES @extschema@.wc_baseline (name) ON DELETE CASCADE,
+    number integer NOT NULL,
     database text,
     role text,
     query_id bigint,
     normalised_text text,
     calls bigint NOT NULL,
-    total_ms double precision NOT NULL
+    total_ms double precision NOT NULL,
+    PRIMARY KEY (name, number)
 );
-CREATE INDEX wc_baseline_pattern_name ON @extschema@.wc_baseline_pattern (name);
 COMMENT ON TABLE @extschema@.wc_baseline_pattern IS 'The statement patterns of each baseline, as they were then.';
+COMMENT ON COLUMN @extschema@.wc_baseline_pattern.number IS 'Counts the patterns of a baseline: without a key its rows could not be deleted where all tables are published.';
 REVOKE ALL ON @extschema@.wc_baseline_pattern FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.wc_query_baseline(name text)

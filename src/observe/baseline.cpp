@@ -52,12 +52,12 @@ int64 take(pg::Spi &spi, const std::string &name) {
         throw pg::Error(ERRCODE_DUPLICATE_OBJECT, "there is already a baseline " + pg::quote_value(name), {},
                         "Choose another name, or drop it first: SELECT " + schema + ".wc_drop_baseline(" +
                             pg::quote_value(name) + ").");
-    const auto copied =
-        spi.query("INSERT INTO " + schema +
-                      ".wc_baseline_pattern (name, database, role, query_id, normalised_text, calls, total_ms) "
-                      "SELECT $1, s.database, s.role, s.query_id, s.normalised_text, s.calls, s.total_ms FROM " +
-                      schema + ".wc_query_stats AS s WHERE $2 IS NULL OR s.role = $2",
-                  {name, own_role()});
+    const auto copied = spi.query(
+        "INSERT INTO " + schema +
+            ".wc_baseline_pattern (name, number, database, role, query_id, normalised_text, calls, total_ms) "
+            "SELECT $1, row_number() OVER (), s.database, s.role, s.query_id, s.normalised_text, s.calls, s.total_ms FROM " +
+            schema + ".wc_query_stats AS s WHERE $2 IS NULL OR s.role = $2",
+        {name, own_role()});
     // Only now: a pattern that began while they were copied is in the copy.
     spi.query("UPDATE " + schema +
                   ".wc_baseline SET taken_at = pg_catalog.clock_timestamp(), patterns = $2::bigint WHERE name = $1",
