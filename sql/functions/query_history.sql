@@ -17,13 +17,13 @@ COMMENT ON VIEW @extschema@.wc_query_history IS
 GRANT SELECT ON @extschema@.wc_query_history TO PUBLIC;
 
 CREATE FUNCTION @extschema@.wc_query_history_status()
-RETURNS TABLE (written_at timestamptz, sqlstate text, files bigint, unusable bigint, size_bytes bigint,
+RETURNS TABLE (monitored boolean, written_at timestamptz, sqlstate text, files bigint, unusable bigint, size_bytes bigint,
                first_hour timestamptz, last_hour timestamptz)
 LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_query_history_status';
 COMMENT ON FUNCTION @extschema@.wc_query_history_status() IS
-'Of the files of the query history: when they were last written to since the server started, the error that the last attempt ended with, how many there are and how many of them can''t be used, and the hours that they are of.';
+'Of the files of the query history: whether the process runs that writes them, when they were last written to since the server started, the error that the last attempt ended with, how many there are and how many of them can''t be used, and the hours that they are of.';
 
 CREATE TABLE @extschema@.wc_baseline (
     name text PRIMARY KEY,
@@ -106,6 +106,7 @@ WITH stats AS MATERIALIZED (
            || CASE WHEN i.evicted > 0 THEN format(E'\n  %s patterns gave their place to others (whitecross.query_stats_max is %s)', i.evicted, i.max_patterns) ELSE '' END
            || CASE WHEN NOT i.tracking THEN E'\n  nothing is counted: whitecross.track_queries is off' ELSE '' END
            || CASE WHEN NOT i.query_ids THEN E'\n  statements are not told apart: compute_query_id is off' ELSE '' END
+           || CASE WHEN NOT h.monitored THEN E'\n  the query history is not written before the server is shut down: its monitor does not run (max_worker_processes?)' ELSE '' END
            || CASE WHEN h.sqlstate IS NOT NULL THEN format(E'\n  the query history is not written: SQLSTATE %s, last written %s', h.sqlstate, coalesce(to_char(h.written_at, 'YYYY-MM-DD HH24:MI:SS TZ'), 'never')) ELSE '' END
            || CASE WHEN h.unusable > 0 THEN format(E'\n  %s files of the query history can''t be used: SELECT * FROM @extschema@.wc_query_history names them', h.unusable) ELSE '' END
       FROM totals AS t CROSS JOIN @extschema@.wc_query_stats_info AS i CROSS JOIN @extschema@.wc_query_history_status() AS h

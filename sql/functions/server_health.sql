@@ -13,7 +13,7 @@ BEGIN
         WITH known AS MATERIALIZED (
             SELECT i.patterns, i.max_patterns, i.evicted, i.since, i.tracking, i.query_ids FROM @extschema@.wc_query_stats_info AS i
         ), history AS MATERIALIZED (
-            SELECT h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
+            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
         ), slow AS MATERIALIZED (
             SELECT count(*) AS statements, max(s.duration_ms) AS longest, count(*) FILTER (WHERE s.outcome <> 'completed') AS unfinished
               FROM @extschema@.wc_slow_queries AS s WHERE s.started_at > now() - interval '1 hour'
@@ -46,6 +46,10 @@ BEGIN
                    format('%s patterns gave their place to others since %s: there is room for %s', k.evicted, date_trunc('second', k.since), k.max_patterns),
                    format('ALTER SYSTEM SET whitecross.query_stats_max = %s; -- and restart the server', 2 * k.max_patterns)
               FROM known AS k WHERE k.evicted > 10 * k.max_patterns
+            UNION ALL
+            SELECT 23, 'query history', 'warning', 'its monitor does not run: it is written when the server is shut down, and lost in a crash',
+                   format('ALTER SYSTEM SET max_worker_processes = %s; -- and restart the server', current_setting('max_worker_processes')::integer + 4)
+              FROM history AS h WHERE NOT h.monitored
             UNION ALL
             SELECT 23, 'query history', 'warning',
                    format('the query history can''t be written (%s); last written %s', h.sqlstate, coalesce(date_trunc('second', h.written_at)::text, 'never')),

@@ -17,7 +17,8 @@ namespace wc::observe::history {
 namespace {
 
 struct Board {
-    uint64 run; // see core::history::Hour
+    uint64 run;               // see core::history::Hour
+    pg_atomic_uint32 monitor; // its process; 0: none
     pg_atomic_uint64 written_at;
     pg_atomic_uint32 sqlstate;
 };
@@ -49,11 +50,16 @@ void start(void *memory, LWLock *, bool fresh) {
     if (fresh) {
         if (!pg_strong_random(&board->run, sizeof(board->run)))
             board->run = static_cast<uint64>(GetCurrentTimestamp());
+        pg_atomic_init_u32(&board->monitor, 0);
         pg_atomic_init_u64(&board->written_at, 0);
         pg_atomic_init_u32(&board->sqlstate, 0);
     }
     if (!IsUnderPostmaster)
         on_shmem_exit(write_at_end, static_cast<Datum>(0));
+}
+
+extern "C" void monitor_ends(int, Datum) {
+    pg_atomic_write_u32(&board->monitor, 0);
 }
 
 bool is_empty(const core::history::Hour &hour) {
@@ -70,6 +76,11 @@ void init() {
     pg::hooks::shared_memory({"whitecross query history", size, start});
 }
 
+void be_monitor() {
+    pg::call([] { before_shmem_exit(monitor_ends, static_cast<Datum>(0)); });
+    pg_atomic_write_u32(&board->monitor, static_cast<uint32>(MyProcPid));
+}
+
 void note_outcome(int sqlstate) noexcept {
     pg_atomic_write_u32(&board->sqlstate, static_cast<uint32>(sqlstate));
     if (sqlstate == 0)
@@ -77,6 +88,7 @@ void note_outcome(int sqlstate) noexcept {
 }
 
 void take_outcome(Status &status) {
+    status.monitored = pg_atomic_read_u32(&board->monitor) != 0;
     status.written_at = static_cast<TimestampTz>(pg_atomic_read_u64(&board->written_at));
     status.sqlstate = static_cast<int>(pg_atomic_read_u32(&board->sqlstate));
 }

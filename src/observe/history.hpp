@@ -36,6 +36,9 @@ int64 oldest_hour();
 // Takes away the files of older hours. Throws Error.
 void prune();
 
+// Notes that this process is the monitor, until it ends.
+void be_monitor();
+
 // Notes how the last attempt to write went, for status(): 0, or an ERRCODE_ value.
 void note_outcome(int sqlstate) noexcept;
 
@@ -51,6 +54,7 @@ struct Row {
 void read(int64 from, const std::function<bool(Oid role)> &sees, const std::function<void(const Row &)> &take);
 
 struct Status {
+    bool monitored;         // whether the monitor runs
     TimestampTz written_at; // 0: not yet, in this run
     int sqlstate;           // of the last attempt; 0: it went well
     int64 files;

@@ -90,13 +90,13 @@ WC_FUNCTION(wc_query_history) {
     return result.done();
 }
 
-// wc_query_history_status() -> written_at, sqlstate, files, unusable, size_bytes, first_hour, last_hour: one row.
-// Errors: 55000 not preloaded.
+// wc_query_history_status() -> monitored, written_at, sqlstate, files, unusable, size_bytes, first_hour, last_hour: one
+// row. Errors: 55000 not preloaded.
 WC_FUNCTION(wc_query_history_status) {
     observe::require_preloaded();
     const auto status = history::status();
     pg::ResultSet result(fcinfo);
-    result.add({moment(status.written_at),
+    result.add({status.monitored ? "true" : "false", moment(status.written_at),
                 status.sqlstate != 0 ? pg::Text(pg::sqlstate_text(status.sqlstate)) : pg::Text(),
                 std::to_string(status.files), std::to_string(status.unusable), std::to_string(status.size_bytes),
                 hour(status.first_hour), hour(status.last_hour)});

@@ -71,6 +71,7 @@ void run() {
         BackgroundWorkerUnblockSignals();
         BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     });
+    history::be_monitor();
     History history;
     while (ShutdownRequestPending == 0) {
         history.look_after();

@@ -150,6 +150,19 @@ $node->poll_query_until('school', "SELECT count(*) = 1 FROM pg_stat_activity WHE
 write_now();
 total_is('with another monitor');
 
+# ---- No process is left for a monitor: what is counted is written at the end all the same
+
+is($node->safe_psql('school', 'SELECT monitored FROM wc_query_history_status()'), 't', 'the status tells of the monitor');
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '2'); # the launchers of logical replication and of live mode
+$node->restart;
+is($node->safe_psql('school', 'SELECT monitored, written_at IS NULL FROM wc_query_history_status()'), 'f|t', 'and that there is none');
+is($node->safe_psql('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'query history'}), 'warning', 'as the health check does');
+run_statements(counted(3));
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '24');
+$node->restart;
+total_is('without a monitor');
+ok($node->poll_query_until('school', 'SELECT monitored FROM wc_query_history_status()'), 'with room for one, it is back');
+
 # ---- Who sees what
 
 sub seen_by {

@@ -145,6 +145,7 @@ $node->safe_psql('school', 'SELECT wc_reset_query_stats(), wc_reset_slow_queries
 like((as('postgres', 'SELECT wc_query_report()'))[0], qr/Active now, longest first\n  no other session.*Slowest by mean\n  nothing has run yet.*Slow queries, latest first\n  none above.*N\+1 patterns, latest first\n  none\n.*Changes of plan, latest first\n  none\n/s,
     'where there is nothing, each part says so');
 append_to_file($node->data_dir . '/pg_stat/whitecross/notes.txt', 'of somebody');
+$node->poll_query_until('school', 'SELECT monitored FROM wc_query_history_status()');
 like((as('postgres', 'SET compute_query_id = off; SELECT wc_query_report()'))[0],
     qr/nothing is counted: whitecross.track_queries is off\n  statements are not told apart: compute_query_id is off\n  1 files of the query history can't be used/, 'and what is amiss');
 
