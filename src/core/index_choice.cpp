@@ -2,6 +2,7 @@
 #include "core/index_choice.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -11,7 +12,8 @@ namespace {
 
 constexpr size_t most_candidates = 60; // of one use
 constexpr size_t most_joined = 4;
-constexpr double as_good = 0.98; // of those that save about as much: the one with fewest columns, and then the first
+constexpr size_t most_plans = 100; // of one statement, with one candidate each
+constexpr double as_good = 0.98;   // of those that save about as much: the one with fewest columns, and then the first
 
 using Columns = std::vector<KeyColumn>;
 
@@ -218,9 +220,7 @@ class Choosing {
         : statements_(statements), candidates_(candidates), costs_of_(costs_of), min_gain_(min_gain),
           concerns_(statements.size()), cost_(statements.size()), with_(statements.size()) {
         for (size_t s = 0; s < statements.size(); ++s) {
-            for (size_t k = 0; k < candidates.size(); ++k)
-                if (concerns(statements[s], candidates[k]))
-                    concerns_[s].push_back(k);
+            concerns_[s] = concerning(statements[s]);
             cost_[s] = statements[s].cost;
             look(s);
         }
@@ -304,6 +304,26 @@ class Choosing {
     static bool concerns(const AskingStatement &statement, const Candidate &candidate) {
         return std::any_of(statement.uses.begin(), statement.uses.end(),
                            [&](const TableUse &use) { return serves(use, candidate) && !covered(use, candidate); });
+    }
+
+    // The candidates that concern a statement, in turn for each of its tables, so that those of none crowd out the
+    // others'.
+    [[nodiscard]] std::vector<size_t> concerning(const AskingStatement &statement) const {
+        std::map<unsigned, std::vector<size_t>> by_table;
+        for (size_t k = 0; k < candidates_.size(); ++k)
+            if (concerns(statement, candidates_[k]))
+                by_table[candidates_[k].table].push_back(k);
+        std::vector<size_t> some;
+        bool more = true;
+        for (size_t place = 0; more && some.size() < most_plans; ++place) {
+            more = false;
+            for (const auto &[table, list] : by_table)
+                if (place < list.size()) {
+                    some.push_back(list[place]);
+                    more = true;
+                }
+        }
+        return some;
     }
 
     [[nodiscard]] bool concerned(size_t statement, size_t candidate) const {

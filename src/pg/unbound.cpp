@@ -173,25 +173,28 @@ Analysed analysis_of(const Unbound &statement) {
 
 std::optional<Error> make_analysable(Unbound &statement) {
     statement.text = core::parsable(statement.text);
-    constexpr int most_guesses = 12;
+    constexpr int most_guesses = 100;
     constexpr size_t most_parameters = 4;
+    static constexpr Oid of_values[] = {INT4OID, INTERVALOID, TEXTOID, TIMESTAMPTZOID, NUMERICOID};
+    static constexpr Oid of_any[] = {TEXTOID, INT4OID, INTERVALOID, TIMESTAMPTZOID, NUMERICOID};
     Analysed now = analysis_of(statement);
     for (int round = 0; round < most_guesses && now.error && of_types(now.error->sqlstate()); ++round) {
         bool better = false;
+        // A parameter that nothing tells the type of, at the place of the error: any type will do.
+        const bool any = now.error->sqlstate() == ERRCODE_INDETERMINATE_DATATYPE;
         std::vector<int> parameters = core::parameters_near(statement.text, now.position);
         parameters.resize(std::min(parameters.size(), most_parameters));
         for (const int parameter : parameters) {
             if (parameter < 1)
                 continue;
-            for (const Oid type :
-                 {Oid{INT4OID}, Oid{INTERVALOID}, Oid{TEXTOID}, Oid{TIMESTAMPTZOID}, Oid{NUMERICOID}}) {
+            for (const Oid type : any ? of_any : of_values) {
                 Unbound guess = statement;
                 guess.types.resize(std::max(guess.types.size(), static_cast<size_t>(parameter)), InvalidOid);
                 if (OidIsValid(guess.types[parameter - 1]))
                     break;
                 guess.types[parameter - 1] = type;
                 Analysed then = analysis_of(guess);
-                better = !then.error || then.position > now.position;
+                better = !then.error || then.position > now.position || (any && then.position != now.position);
                 if (better) {
                     statement = std::move(guess);
                     now = std::move(then);

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('suggest', conf => "autovacuum = off\nmax_parallel_workers_per_gather = 0\nwhitecross.install_on_create = off\n");
+my $node = new_node('suggest', allows_streaming => 1, conf => "autovacuum = off\nmax_parallel_workers_per_gather = 0\nwhitecross.install_on_create = off\n");
 make_database($node, 'district', 'reference', students => 3000, extensions => ['hypopg']);
 $node->safe_psql('district', 'VACUUM ANALYZE');
 
@@ -141,6 +141,7 @@ $node->safe_psql('district', 'DROP TABLE parted');
 for my $text ('SELECT * FROM students WHERE "createdAt" > timestamp with time zone $1 AND "lastName" = $2::varchar($3)',
     'SELECT date_trunc($1, "createdAt") AS m, count(*) FROM students WHERE "createdAt" > now() - $2::interval GROUP BY date_trunc($3, "createdAt") ORDER BY date_trunc($4, "createdAt")',
     'SELECT grade, count(*) FROM students WHERE "dateOfBirth" > current_date - $1 GROUP BY $2 ORDER BY $3 DESC LIMIT $4',
+    'SELECT jsonb_build_object(' . join(', ', map { "\$$_" } 1 .. 40) . ') FROM students WHERE $41 IS NULL OR concat($42, "lastName") = $43',
     'SELECT * FROM students WHERE "dateOfBirth" BETWEEN current_date - $1 AND date $2 AND "createdAt" < now() - $3 * interval $4')
 {
     is(scalar @{ rows("SELECT * FROM wc_unjudged_statements(ARRAY[" . quoted($text) . "], '{1}', NULL, '{1}', 'public')") }, 0, "understood: $text");
@@ -217,6 +218,24 @@ for my $case ([ q{ARRAY['SELECT 1'], '{1,2}'}, '2202E' ], [ q{ARRAY['SELECT 1', 
 same_lines(catalogue($node, 'district'), $before, 'the catalogue is as it was');
 is($node->safe_psql('district', q{BEGIN READ ONLY; SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['UPDATE health_records SET notes = $1 WHERE "diagnosisCode" = $2']); SELECT count(*) FROM pg_locks WHERE relation = 'students'::regclass OR mode = 'RowExclusiveLock' AND relation > 16384; COMMIT}),
     "1\n0", 'works in a read-only transaction, and keeps no lock of a statement');
+
+# ---- Names that need quotes, and settings that write them otherwise.
+$node->safe_psql('district', q{CREATE TABLE "We""ird, \ table" AS SELECT i AS "a""b,c", 'v' || i AS "x\y{}", i AS "select" FROM generate_series(1, 20000) AS i; ANALYZE "We""ird, \ table"});
+my $weird = q{SELECT count(*) FROM "We""ird, \ table" WHERE "a""b,c" = $1 AND "select" > $2};
+my $made  = q{CREATE INDEX CONCURRENTLY ON public."We""ird, \ table" ("a""b,c");};
+is($node->safe_psql('district', 'SELECT columns[1], definition FROM wc_suggest_indexes_for(ARRAY[' . quoted($weird) . '])'), qq{"a""b,c"|$made}, 'names are quoted');
+$node->safe_psql('district', $made);
+is($node->safe_psql('district', 'SET quote_all_identifiers = on; SELECT definition FROM wc_suggest_indexes_for(ARRAY[' . quoted($weird) . '])'), '', 'and the line works');
+$node->safe_psql('district', q{DROP TABLE "We""ird, \ table"});
+
+# ---- A standby.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+is($standby->safe_psql('district', 'SELECT table_name FROM wc_suggest_indexes_for(ARRAY[' . join(', ', map { quoted($_) } $two, 'DELETE FROM students WHERE "lastName" = $1') . '])'),
+    "public.health_records\npublic.students", 'a standby suggests as well');
+$standby->stop;
 
 # ---- Without hypopg; and with it in another schema.
 $node->safe_psql('district', 'DROP EXTENSION hypopg');
