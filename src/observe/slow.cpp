@@ -67,12 +67,16 @@ void take_relations(const QueryDesc *query, Facts &facts) noexcept {
         facts.relation_count = -1;
         return;
     }
-    const List *const oids = query->plannedstmt->relationOids;
-    for (int i = 0; i < list_length(oids) && facts.relation_count < Facts::most; ++i) {
-        const Oid oid = list_nth_oid(oids, i);
+    // Not from relationOids, which has each constant of type oid, too.
+    const ListCell *cell = nullptr;
+    foreach (cell, query->plannedstmt->rtable) {
+        const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        const bool relation =
+            entry->rtekind == RTE_RELATION || (entry->rtekind == RTE_SUBQUERY && OidIsValid(entry->relid));
         const Oid *const end = facts.relations + facts.relation_count;
-        if (std::find(static_cast<const Oid *>(facts.relations), end, oid) == end)
-            facts.relations[facts.relation_count++] = oid;
+        if (relation && facts.relation_count < Facts::most &&
+            std::find(static_cast<const Oid *>(facts.relations), end, entry->relid) == end)
+            facts.relations[facts.relation_count++] = entry->relid;
     }
 }
 
