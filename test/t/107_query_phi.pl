@@ -45,6 +45,7 @@ autovacuum = off
 CONF
 $node->safe_psql('postgres', <<"SQL");
 CREATE EXTENSION whitecross;
+CREATE EXTENSION hypopg;
 CREATE ROLE clerk LOGIN;
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE TYPE pair AS (a int, b text);
