@@ -171,13 +171,13 @@ COMMENT ON VIEW @extschema@.wc_query_history IS
 GRANT SELECT ON @extschema@.wc_query_history TO PUBLIC;
 
 CREATE FUNCTION @extschema@.wc_query_history_status()
-RETURNS TABLE (written_at timestamptz, sqlstate text, files bigint, unusable bigint, size_bytes bigint,
+RETURNS TABLE (monitored boolean, written_at timestamptz, sqlstate text, files bigint, unusable bigint, size_bytes bigint,
                first_hour timestamptz, last_hour timestamptz)
 LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_query_history_status';
 COMMENT ON FUNCTION @extschema@.wc_query_history_status() IS
-'Of the files of the query history: when they were last written to since the server started, the error that the last attempt ended with, how many there are and how many of them can''t be used, and the hours that they are of.';
+'Of the files of the query history: whether the process runs that writes them, when they were last written to since the server started, the error that the last attempt ended with, how many there are and how many of them can''t be used, and the hours that they are of.';
 
 CREATE TABLE @extschema@.wc_baseline (
     name text PRIMARY KEY,
@@ -193,15 +193,17 @@ GRANT SELECT ON @extschema@.wc_baseline TO PUBLIC;
 -- Of all roles: only wc_compare_baseline() shows it, to each caller what it may see.
 CREATE TABLE @extschema@.wc_baseline_pattern (
     name text NOT NULL REFERENCES @extschema@.wc_baseline (name) ON DELETE CASCADE,
+    number integer NOT NULL,
     database text,
     role text,
     query_id bigint,
     normalised_text text,
     calls bigint NOT NULL,
-    total_ms double precision NOT NULL
+    total_ms double precision NOT NULL,
+    PRIMARY KEY (name, number)
 );
-CREATE INDEX wc_baseline_pattern_name ON @extschema@.wc_baseline_pattern (name);
 COMMENT ON TABLE @extschema@.wc_baseline_pattern IS 'The statement patterns of each baseline, as they were then.';
+COMMENT ON COLUMN @extschema@.wc_baseline_pattern.number IS 'Counts the patterns of a baseline: without a key its rows could not be deleted where all tables are published.';
 REVOKE ALL ON @extschema@.wc_baseline_pattern FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.wc_query_baseline(name text)
@@ -258,6 +260,7 @@ WITH stats AS MATERIALIZED (
            || CASE WHEN i.evicted > 0 THEN format(E'\n  %s patterns gave their place to others (whitecross.query_stats_max is %s)', i.evicted, i.max_patterns) ELSE '' END
            || CASE WHEN NOT i.tracking THEN E'\n  nothing is counted: whitecross.track_queries is off' ELSE '' END
            || CASE WHEN NOT i.query_ids THEN E'\n  statements are not told apart: compute_query_id is off' ELSE '' END
+           || CASE WHEN NOT h.monitored THEN E'\n  the query history is not written before the server is shut down: its monitor does not run (max_worker_processes?)' ELSE '' END
            || CASE WHEN h.sqlstate IS NOT NULL THEN format(E'\n  the query history is not written: SQLSTATE %s, last written %s', h.sqlstate, coalesce(to_char(h.written_at, 'YYYY-MM-DD HH24:MI:SS TZ'), 'never')) ELSE '' END
            || CASE WHEN h.unusable > 0 THEN format(E'\n  %s files of the query history can''t be used: SELECT * FROM @extschema@.wc_query_history names them', h.unusable) ELSE '' END
       FROM totals AS t CROSS JOIN @extschema@.wc_query_stats_info AS i CROSS JOIN @extschema@.wc_query_history_status() AS h
@@ -824,7 +827,7 @@ BEGIN
         WITH known AS MATERIALIZED (
             SELECT i.patterns, i.max_patterns, i.evicted, i.since, i.tracking, i.query_ids FROM @extschema@.wc_query_stats_info AS i
         ), history AS MATERIALIZED (
-            SELECT h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
+            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
         ), slow AS MATERIALIZED (
             SELECT count(*) AS statements, max(s.duration_ms) AS longest, count(*) FILTER (WHERE s.outcome <> 'completed') AS unfinished
               FROM @extschema@.wc_slow_queries AS s WHERE s.started_at > now() - interval '1 hour'
@@ -833,17 +836,31 @@ BEGIN
               FROM @extschema@.wc_n_plus_one AS n WHERE n.last_seen > now() - interval '1 hour'
         ), violations AS MATERIALIZED (
             SELECT v.table_name, v.constraint_name, v.kind, v.last_hour, v.last_day, v.level FROM @extschema@.wc_constraint_violations AS v
-        ), blind AS MATERIALIZED (
-            -- Where errors don't go to the log, violations are not seen: in the configuration, of roles, databases and functions.
-            SELECT string_agg(b.place, ', ' ORDER BY b.place) AS places
-              FROM (SELECT 'the configuration' AS place FROM pg_settings AS p WHERE p.name = 'log_min_messages' AND p.reset_val IN ('log', 'fatal', 'panic')
+        ), unlogged AS MATERIALIZED (
+            -- What keeps an error from the log keeps it from being counted.
+            SELECT b.value, b.place, b.command
+              FROM (SELECT p.reset_val AS value, '' AS place, 'ALTER SYSTEM SET log_min_messages = warning; SELECT pg_reload_conf();' AS command
+                      FROM pg_settings AS p WHERE p.name = 'log_min_messages'
                     UNION ALL
-                    SELECT concat_ws(' in ', 'role ' || quote_ident(r.rolname), 'database ' || quote_ident(d.datname))
+                    SELECT substr(c.entry, strpos(c.entry, '=') + 1),
+                           ' for ' || coalesce(nullif(concat_ws(' in ', 'role ' || quote_ident(r.rolname), 'database ' || quote_ident(d.datname)), ''), 'all roles'),
+                           CASE WHEN r.rolname IS NULL AND d.datname IS NOT NULL THEN format('ALTER DATABASE %I', d.datname)
+                                ELSE concat_ws(' ', 'ALTER ROLE', coalesce(quote_ident(r.rolname), 'ALL'), 'IN DATABASE ' || quote_ident(d.datname)) END || ' RESET log_min_messages;'
                       FROM pg_db_role_setting AS o
                      CROSS JOIN LATERAL unnest(o.setconfig) AS c (entry)
                       LEFT JOIN pg_roles AS r ON r.oid = o.setrole
                       LEFT JOIN pg_database AS d ON d.oid = o.setdatabase
-                     WHERE (d.datname IS NULL OR d.datname = current_database()) AND c.entry ~* '^log_min_messages=(log|fatal|panic)$') AS b
+                     WHERE split_part(c.entry, '=', 1) = 'log_min_messages' AND (d.datname IS NULL OR d.datname = current_database())) AS b
+             WHERE lower(b.value) IN ('log', 'fatal', 'panic')
+        ), swallowing AS MATERIALIZED (
+            -- Functions of the site's with an EXCEPTION block that may catch a violation.
+            SELECT p.oid, format('%I.%I', n.nspname, p.proname) AS name, row_number() OVER (ORDER BY n.nspname, p.proname, p.oid) AS number
+              FROM pg_proc AS p
+              JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'plpgsql'
+              JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+             WHERE p.prosrc ~* '\mexception\s+when\M'
+               AND p.prosrc ~* '\mwhen\s[^;]*\m(others|(integrity_constraint|unique|check|foreign_key|not_null|exclusion|restrict)_violation|sqlstate\s*''23)'
+               AND NOT EXISTS (SELECT FROM pg_depend AS m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid AND m.deptype = 'e')
         ), findings (place, check_name, status, detail, hint) AS (
             SELECT 22, 'statement statistics', 'warning', 'statements are not identified, because compute_query_id is off',
                    'ALTER SYSTEM SET compute_query_id = auto; SELECT pg_reload_conf();'
@@ -857,6 +874,10 @@ BEGIN
                    format('%s patterns gave their place to others since %s: there is room for %s', k.evicted, date_trunc('second', k.since), k.max_patterns),
                    format('ALTER SYSTEM SET whitecross.query_stats_max = %s; -- and restart the server', 2 * k.max_patterns)
               FROM known AS k WHERE k.evicted > 10 * k.max_patterns
+            UNION ALL
+            SELECT 23, 'query history', 'warning', 'its monitor does not run: it is written when the server is shut down, and lost in a crash',
+                   format('ALTER SYSTEM SET max_worker_processes = %s; -- and restart the server', current_setting('max_worker_processes')::integer + 4)
+              FROM history AS h WHERE NOT h.monitored
             UNION ALL
             SELECT 23, 'query history', 'warning',
                    format('the query history can''t be written (%s); last written %s', h.sqlstate, coalesce(date_trunc('second', h.written_at)::text, 'never')),
@@ -887,9 +908,14 @@ BEGIN
              -- The sum where no constraint by itself says as much.
              WHERE v.level <> 'ok' AND (v.kind <> 'all' OR NOT EXISTS (SELECT FROM violations AS o WHERE o.kind <> 'all' AND o.level = v.level))
             UNION ALL
-            SELECT 26, 'constraint violations', 'warning', format('violations are not seen where log_min_messages is above error: %s', b.places),
-                   'ALTER SYSTEM SET log_min_messages = warning; SELECT pg_reload_conf(); -- and ALTER ROLE or ALTER DATABASE ... RESET log_min_messages;'
-              FROM blind AS b WHERE b.places IS NOT NULL
+            SELECT 27, 'violations seen', 'warning', format('log_min_messages is %s%s: violations of constraints are not counted there', u.value, u.place), u.command
+              FROM unlogged AS u
+            UNION ALL
+            SELECT 27, 'violations seen', 'warning',
+                   format('%s functions have an EXCEPTION block that may catch violations of constraints, which are then not counted: %s', count(*),
+                          string_agg(s.name, ', ' ORDER BY s.number) FILTER (WHERE s.number <= 5) || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END),
+                   format('SELECT p.oid::regprocedure, p.prosrc FROM pg_proc AS p WHERE p.oid IN (%s); -- they see what the server can''t tell', string_agg(s.oid::text, ', ' ORDER BY s.number))
+              FROM swallowing AS s HAVING count(*) > 0
         ), checks (place, check_name, good) AS (
             SELECT 22, 'statement statistics', format('%s of at most %s patterns of statements are kept', k.patterns, k.max_patterns) FROM known AS k
             UNION ALL SELECT 23, 'query history', 'written ' || coalesce(date_trunc('second', now() - h.written_at) || ' ago', 'never yet') FROM history AS h
@@ -897,6 +923,7 @@ BEGIN
             UNION ALL SELECT 25, 'N+1 patterns', 'no statement was repeated in a loop in the last hour'
             UNION ALL SELECT 26, 'constraint violations', format('%s in the last hour, %s in the last day', v.last_hour, v.last_day)
                         FROM violations AS v WHERE v.kind = 'all'
+            UNION ALL SELECT 27, 'violations seen', 'every violation that ends a statement is counted'
         )
         SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
           FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;
@@ -908,21 +935,22 @@ BEGIN
     ), private AS MATERIALIZED (
         SELECT p.setting, p.source, p.risk FROM @extschema@.wc_privacy_settings() AS p
     ), findings (place, check_name, status, detail, hint) AS (
-        SELECT 27, 'index usage', 'warning', format('index %I of %I is invalid: it costs every write, and no query uses it', u.index_name, u.table_name),
-               format('REINDEX INDEX CONCURRENTLY %I.%I;', u.schema_name, u.index_name)
+        SELECT 28, 'index usage', 'warning', format('index %I of %I is invalid: it costs every write, and no query uses it', u.index_name, u.table_name),
+               format('REINDEX INDEX CONCURRENTLY %I.%I; -- or DROP INDEX, if nobody misses it', u.schema_name, u.index_name)
           FROM usage AS u WHERE u.verdict = 'invalid' AND NOT u.ours -- ours: check 'indexes valid'
         UNION ALL
-        SELECT 27, 'index usage', 'warning', format('index %I of %I is a %s', u.index_name, u.table_name, u.verdict),
-               'SELECT * FROM @extschema@.wc_index_usage WHERE verdict NOT IN (''used'', ''unused''); -- and drop the one that nobody asked for'
+        SELECT 28, 'index usage', 'warning', format('index %I of %I is a %s', u.index_name, u.table_name, u.verdict),
+               CASE WHEN u.ours THEN format('SELECT * FROM @extschema@.wc_disable(%L);', u.index_name)
+                    ELSE format('DROP INDEX CONCURRENTLY %I.%I; -- if nothing names it', u.schema_name, u.index_name) END
           FROM usage AS u WHERE u.verdict LIKE 'duplicate of %'
         UNION ALL
-        SELECT 28, 'privacy of the log', 'warning',
+        SELECT 29, 'privacy of the log', 'warning',
                format('%s settings let values of rows into the server''s log: %s', count(*), string_agg(DISTINCT p.setting, ', ')),
                'SELECT * FROM @extschema@.wc_privacy_settings() WHERE risk = ''critical'';'
           FROM private AS p WHERE p.risk = 'critical' HAVING count(*) > 0
     ), checks (place, check_name, good) AS (
-        SELECT 27, 'index usage', format('%s indexes, none of them invalid or a duplicate', count(*)) FROM usage
-        UNION ALL SELECT 28, 'privacy of the log', 'no setting lets values of rows into the server''s log'
+        SELECT 28, 'index usage', format('%s indexes, none of them invalid or a duplicate', count(*)) FROM usage
+        UNION ALL SELECT 29, 'privacy of the log', 'no setting lets values of rows into the server''s log'
     )
     SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
       FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;
