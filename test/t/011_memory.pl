@@ -108,7 +108,7 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],
     [ 'district', $cheap,  q{SELECT wc_normalise_query('SELECT 1 FROM students WHERE "firstName" = ''x''; BEGIN')} ],
     [ 'district', $cheap,  q{SELECT wc_normalise_query('SELECT ''it''s')} ],
-    [ 'district', $cheap,  q{SELECT wc_activity_text(repeat('SELECT 1;', 120), true)} ],
+    [ 'district', $cheap,  q{SELECT wc_activity_text(repeat('SELECT 1;', 120), true, 6)} ],
     [ 'district', $cheap,  'SELECT * FROM wc_active_queries' ],
     [ 'district', $costly, q{SELECT * FROM wc_suggest_indexes_for(ARRAY['SELECT * FROM appointments WHERE "nurseId" = $1 ORDER BY "scheduledAt"', 'SELECT 1 +', 'DELETE FROM students WHERE lower("lastName") = $1'], min_table_rows => 0) /* wc_search_indexes */} ],
     [ 'district', $costly, 'SELECT * FROM wc_suggest_indexes() /* wc_plannable_patterns */', 'SELECT wc_reset_query_stats()' ],

@@ -132,6 +132,13 @@ $waiter->ask('ROLLBACK; BEGIN; SELECT 5, a FROM t;');
 is($node->safe_psql('postgres', "$active WHERE pid = $waiter->{process}"), 'idle in transaction|SELECT $1, a FROM t', 'unless it is whole');
 $waiter->ask('ROLLBACK;');
 
+# A database with another encoding.
+$node->safe_psql('postgres', "CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'");
+my $latin = WhiteCross::Session->new($node, 'latin');
+$latin->ask("SET client_encoding = 'UTF8'; BEGIN; SELECT 'Jürgen' AS \"größe\";");
+is($node->safe_psql('postgres', $active), 'idle in transaction|SELECT $1 AS "größe"', 'names of a database with another encoding');
+$latin->quit;
+
 # Without the library in shared_preload_libraries.
 $_->quit for $holder, $waiter;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
