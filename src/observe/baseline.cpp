@@ -5,6 +5,7 @@
 #include "observe/baseline.hpp"
 
 #include "pg/membership.hpp"
+#include "pg/transaction.hpp"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -21,6 +22,15 @@ constexpr const char *verdict =
     "     WHEN since_mean >= 1.25 * before_mean AND since_mean - before_mean >= 0.01 THEN 'slower' "
     "     WHEN since_mean <= 0.8 * before_mean AND before_mean - since_mean >= 0.01 THEN 'faster' "
     "     ELSE 'unchanged' END";
+
+// In a session whose writes count as replicated ones, our tables would take none: see wc_ignore_replicated().
+class OwnWrites {
+  public:
+    OwnWrites() { settings_.set("session_replication_role", "origin"); }
+
+  private:
+    pg::SettingScope settings_;
+};
 
 std::string caller() {
     return pg::call([] { return GetUserNameFromId(GetOuterUserId(), false); });
@@ -43,6 +53,7 @@ pg::Text own_role() {
 int64 take(pg::Spi &spi, const std::string &name) {
     if (name.empty())
         throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the name of a baseline must not be empty");
+    const OwnWrites writes;
     const std::string schema = pg::quote_name(pg::extension_schema());
     const auto made = spi.query("INSERT INTO " + schema +
                                     ".wc_baseline (name, taken_at, taken_by, patterns) "
@@ -66,6 +77,7 @@ int64 take(pg::Spi &spi, const std::string &name) {
 }
 
 int64 drop(pg::Spi &spi, const std::string &name) {
+    const OwnWrites writes;
     const std::string schema = pg::quote_name(pg::extension_schema());
     const auto patterns =
         spi.value("DELETE FROM " + schema + ".wc_baseline WHERE name = $1 RETURNING patterns", {name});

@@ -32,6 +32,15 @@ pg::Text hour(const std::optional<int64> &number) {
     return refresh::timestamp_text(observe::start_of_hour(*number));
 }
 
+// As wc_query_stats has it.
+pg::Text text_of(const history::Row &row) {
+    if (row.pattern != nullptr && row.pattern->query_id == 0)
+        return "not identified: compute_query_id was off";
+    if (row.text == nullptr)
+        return {};
+    return observe::in_database_encoding(row.text->bytes, row.text->encoding);
+}
+
 std::string milliseconds(double nanoseconds) {
     return std::to_string(nanoseconds / 1e6);
 }
@@ -81,9 +90,7 @@ WC_FUNCTION(wc_query_history) {
                 {hour(row.hour), pattern != nullptr ? names.database(pattern->database) : pg::Text(),
                  pattern != nullptr ? names.role(pattern->role) : pg::Text(),
                  pattern != nullptr ? pg::Text(std::to_string(static_cast<int64>(pattern->query_id))) : pg::Text(),
-                 row.text != nullptr ? pg::Text(observe::in_database_encoding(row.text->bytes, row.text->encoding))
-                                     : pg::Text(),
-                 std::to_string(totals.calls), milliseconds(total),
+                 text_of(row), std::to_string(totals.calls), milliseconds(total),
                  milliseconds(total / static_cast<double>(std::max<uint64>(totals.calls, 1))),
                  milliseconds(static_cast<double>(totals.max_ns)), std::to_string(totals.rows)});
         });

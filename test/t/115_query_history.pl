@@ -140,6 +140,13 @@ set_clock(2);
 run_statements(counted(1));
 total_is('and in later hours');
 
+# ---- Statements that the server doesn't identify
+
+$node->safe_psql('school', 'ALTER ROLE app SET compute_query_id = off');
+run_statements(counted(2), 'SELECT 1');
+is($node->safe_psql('school', 'SELECT normalised_text, calls FROM wc_query_history WHERE query_id = 0'), 'not identified: compute_query_id was off|3', 'what has no query id is one pattern');
+$node->safe_psql('school', 'ALTER ROLE app RESET compute_query_id');
+
 # ---- The monitor ends, and is started again: what it has written isn't counted twice
 
 my $monitor = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'};

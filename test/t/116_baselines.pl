@@ -98,6 +98,9 @@ for my $call (q{wc_query_baseline('x')}, q{wc_compare_baseline('all')}, q{wc_dro
     is((as('other', "SELECT $call"))[1], '42501', "$call is granted to nobody");
 }
 
+is((as('postgres', q{SET session_replication_role = replica; SELECT wc_query_baseline('replica') > 0, wc_drop_baseline('replica') > 0; SELECT count(*) FROM wc_baseline_pattern WHERE name = 'replica'}))[0],
+    "t|t\n0", 'a session whose writes count as replicated can keep and drop one, too');
+
 # ---- Errors
 
 my (undef, $state, $message) = as('postgres', q{SELECT wc_query_baseline('all')});
