@@ -147,6 +147,26 @@ run_statements(counted(2), 'SELECT 1');
 is($node->safe_psql('school', 'SELECT normalised_text, calls FROM wc_query_history WHERE query_id = 0'), 'not identified: compute_query_id was off|3', 'what has no query id is one pattern');
 $node->safe_psql('school', 'ALTER ROLE app RESET compute_query_id');
 
+# ---- Texts of databases of several encodings
+
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+$node->safe_psql('latin', 'CREATE EXTENSION whitecross');
+{
+    local $ENV{PGUSER} = 'app';
+    local $ENV{PGCLIENTENCODING} = 'UTF8';
+    $node->safe_psql('latin', qq{SELECT 1 AS "caf\xc3\xa9"});
+    $node->safe_psql('school', qq{SELECT 1, 2 AS "caf\xc3\xa9 \xce\xa9"});
+}
+$expected += 2;
+total_is('in another database');
+$node->restart; # from here on the texts come from files
+{
+    local $ENV{PGCLIENTENCODING} = 'UTF8';
+    my $texts = q{SELECT database, normalised_text FROM wc_query_history WHERE normalised_text LIKE '%caf%' ORDER BY 1};
+    is($node->safe_psql('school', $texts), qq{latin|SELECT \$1 AS "caf\xc3\xa9"\nschool|SELECT \$1, \$2 AS "caf\xc3\xa9 \xce\xa9"}, 'a text is shown in the encoding of the database');
+    is($node->safe_psql('latin', $texts), qq{latin|SELECT \$1 AS "caf\xc3\xa9"\nschool|SELECT \$1, \$2 AS "caf?? ??"}, 'or with question marks for what that one lacks');
+}
+
 # ---- The monitor ends, and is started again: what it has written isn't counted twice
 
 my $monitor = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'};
