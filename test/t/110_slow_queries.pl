@@ -185,7 +185,7 @@ is_deeply(\@of_queries, [
 # What the server adds to an error is its own; after our line comes nothing but the place in the source.
 my @after = $log =~ /slow query.*\n((?:.*(?:STATEMENT|CONTEXT|QUERY|DETAIL):.*\n)+)/g;
 is_deeply(\@after, [], 'and neither statement nor context');
-unlike($_, qr/131/, 'without a value') for @lines;
+unlike($_, qr/SSN|131-31/, 'without a value') for @lines;
 unlike($errors, qr/slow query/, 'no client is told');
 like($errors, qr/division by zero/, 'the error is the one that it would be');
 like($errors, qr/statement timeout/, 'so is a cancel');
