@@ -192,7 +192,7 @@ SELECT c.oid::regclass::text FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d
 SQL
 cmp_ok(scalar @calls,     '>', 15, 'functions');
 cmp_ok(scalar @relations, '>', 15, 'tables and views');
-for my $what (@calls, @relations, q{wc_compare_baseline('now')}, q{wc_query_history(now() - interval '1 day')}) {
+for my $what (@calls, @relations, q{wc_compare_baseline('now')}, q{wc_query_history(now() - interval '1 day')}, 'wc_suggest_indexes(1, 1)') {
     my @lines = look("SELECT * FROM $what");
     my $error = grep { defined } map { WhiteCross::Session::error($_) } @lines;
     is($error, 0, "$what was read");
