@@ -13,6 +13,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/ruleutils.h"
 #include "utils/selfuncs.h"
@@ -251,12 +252,44 @@ void note_order(const Place &at, List *pathkeys, Table *table) {
         table->orders = lappend(table->orders, columns);
 }
 
+bool has_value(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, Param) && reinterpret_cast<Param *>(node)->paramkind == PARAM_EXTERN)
+        return true;
+    return expression_tree_walker(node, compat::walker(has_value), context);
+}
+
+// Whether the predicate of a partial index may hold, depending on values that a normalised statement has not: each part
+// of it follows from the statement, or is about columns that are compared with parameters.
+bool may_hold(const Place &at, List *predicate) {
+    Bitmapset *compared = nullptr;
+    ListCell *cell;
+    foreach (cell, at.rel->baserestrictinfo) {
+        auto *clause = reinterpret_cast<Node *>(lfirst_node(RestrictInfo, cell)->clause);
+        if (has_value(clause, nullptr))
+            pull_varattnos(clause, at.rti, &compared);
+    }
+    List *const known = extract_actual_clauses(at.rel->baserestrictinfo, false);
+    foreach (cell, predicate) {
+        auto *part = static_cast<Node *>(lfirst(cell));
+        Bitmapset *columns = nullptr;
+        pull_varattnos(part, at.rti, &columns);
+        if ((bms_is_empty(columns) || !bms_is_subset(columns, compared)) &&
+            !predicate_implied_by(list_make1(part), known, false))
+            return false;
+    }
+    return true;
+}
+
 // The indexes that the planner may use here. A column with another operator class or collation than the default is not
 // the column that a candidate has.
-void note_indexes(const Place &at, Table *table) {
+void note_indexes(const Place &at, Table *table, Statement *found) {
     ListCell *cell;
     foreach (cell, at.rel->indexlist) {
         auto *info = lfirst_node(IndexOptInfo, cell);
+        if (!info->hypothetical && info->indpred != NIL && !info->predOK && may_hold(at, info->indpred))
+            found->assumed = list_append_unique_oid(found->assumed, info->indexoid);
         if (info->hypothetical || (info->indpred != NIL && !info->predOK) ||
             (info->relam != BTREE_AM_OID && info->relam != HASH_AM_OID))
             continue;
@@ -329,7 +362,7 @@ void note(PlannerInfo *root, RelOptInfo *rel, int rti, const RangeTblEntry *entr
         if (!known)
             note_order(at, orders[i], table);
     }
-    note_indexes(at, table);
+    note_indexes(at, table, found);
     found->tables = lappend(found->tables, table);
 }
 

@@ -35,6 +35,7 @@ struct Table {
 struct Statement {
     List *tables;     // of Table
     bool partitioned; // reads a partitioned table or one with children
+    List *assumed;    // OIDs of partial indexes whose predicate may follow from values that the statement has not
     bool pattern;     // compares with a pattern that isn't in the text
 };
 

@@ -179,33 +179,35 @@ std::optional<Error> make_analysable(Unbound &statement) {
     static constexpr Oid of_any[] = {TEXTOID, INT4OID, INTERVALOID, TIMESTAMPTZOID, NUMERICOID};
     Analysed now = analysis_of(statement);
     for (int round = 0; round < most_guesses && now.error && of_types(now.error->sqlstate()); ++round) {
-        bool better = false;
         // A parameter that nothing tells the type of, at the place of the error: any type will do.
         const bool any = now.error->sqlstate() == ERRCODE_INDETERMINATE_DATATYPE;
         std::vector<int> parameters = core::parameters_near(statement.text, now.position);
-        parameters.resize(std::min(parameters.size(), most_parameters));
+        parameters.resize(std::min(parameters.size(), any ? 1 : most_parameters));
+        std::optional<Unbound> best; // what leaves no error, or the one that is furthest on
+        Analysed then = now;
         for (const int parameter : parameters) {
-            if (parameter < 1)
+            const auto place = static_cast<size_t>(parameter) - 1;
+            if (parameter < 1 || (place < statement.types.size() && OidIsValid(statement.types[place])))
                 continue;
             for (const Oid type : any ? of_any : of_values) {
                 Unbound guess = statement;
-                guess.types.resize(std::max(guess.types.size(), static_cast<size_t>(parameter)), InvalidOid);
-                if (OidIsValid(guess.types[parameter - 1]))
+                guess.types.resize(std::max(guess.types.size(), place + 1), InvalidOid);
+                guess.types[place] = type;
+                Analysed here = analysis_of(guess);
+                if (here.error && here.position <= then.position && !(any && here.position != now.position && !best))
+                    continue;
+                best = std::move(guess);
+                then = std::move(here);
+                if (!then.error || any)
                     break;
-                guess.types[parameter - 1] = type;
-                Analysed then = analysis_of(guess);
-                better = !then.error || then.position > now.position || (any && then.position != now.position);
-                if (better) {
-                    statement = std::move(guess);
-                    now = std::move(then);
-                    break;
-                }
             }
-            if (better)
+            if (best && !then.error)
                 break;
         }
-        if (!better)
+        if (!best)
             break;
+        statement = std::move(*best);
+        now = std::move(then);
     }
     return now.error;
 }

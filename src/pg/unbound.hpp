@@ -11,7 +11,10 @@ namespace wc::pg {
 
 struct Unbound {
     std::string text;
-    Oid role = InvalidOid;       // that it is analysed and planned as; InvalidOid: the current user
+    Oid role = InvalidOid; // that it is analysed and planned as; InvalidOid: the current user
+    // Partial indexes that are planned with as if their predicates held: with the values that the statement is run with
+    // they may well do.
+    std::vector<Oid> assumed = {};
     std::vector<Oid> types = {}; // of its parameters as far as they had to be guessed; InvalidOid: not guessed
 };
 

@@ -35,6 +35,8 @@ namespace {
 struct Making {
     List *queries;           // rewritten
     const char *text;        //
+    const Oid *assumed;      // partial indexes whose predicate is taken to hold
+    int assumed_count;       //
     const Oid *visible;      // hypothetical indexes
     int visible_count;       //
     asked::Statement *found; // what is asked of tables; null: not wanted
@@ -49,7 +51,9 @@ void show_visible_indexes(PlannerInfo *root, Oid relation, bool inherits, RelOpt
         making->next_information(root, relation, inherits, rel);
     ListCell *cell;
     foreach (cell, rel->indexlist) {
-        const auto *info = lfirst_node(IndexOptInfo, cell);
+        auto *info = lfirst_node(IndexOptInfo, cell);
+        for (int i = 0; i < making->assumed_count; ++i)
+            info->predOK = info->predOK || making->assumed[i] == info->indexoid;
         bool visible = !info->hypothetical;
         for (int i = 0; i < making->visible_count && !visible; ++i)
             visible = making->visible[i] == info->indexoid;
@@ -162,16 +166,29 @@ Outlook outlook(Unbound &statement) {
         const Oid *const types = statement.types.data();
         const int count = static_cast<int>(statement.types.size());
         error = aside(statement, [&] {
+            List *const queries = call([=] { return analyse_unbound(text, types, count); });
             asked::Statement found = {};
-            asked::Statement *const place = &found;
-            out.cost = call([=] {
-                Making plan = {};
-                plan.queries = analyse_unbound(text, types, count);
-                plan.text = text;
-                plan.found = place;
-                make_plan(&plan);
-                return plan.cost;
-            });
+            const auto plan = [&] {
+                asked::Statement *const place = &found;
+                const Oid *const assumed = statement.assumed.data();
+                const int assumed_count = static_cast<int>(statement.assumed.size());
+                found = {};
+                out.cost = call([=] {
+                    Making making_one = {};
+                    making_one.queries = queries;
+                    making_one.text = text;
+                    making_one.assumed = assumed;
+                    making_one.assumed_count = assumed_count;
+                    making_one.found = place;
+                    make_plan(&making_one);
+                    return making_one.cost;
+                });
+            };
+            plan();
+            for (int i = 0; i < list_length(found.assumed); ++i)
+                statement.assumed.push_back(list_nth_oid(found.assumed, i));
+            if (!statement.assumed.empty())
+                plan();
             take_over(found, out);
         });
     }
@@ -185,6 +202,8 @@ std::vector<double> costs_with(const Unbound &statement, const std::vector<std::
     const char *const text = statement.text.c_str();
     const Oid *const types = statement.types.data();
     const int count = static_cast<int>(statement.types.size());
+    const Oid *const assumed = statement.assumed.data();
+    const int assumed_count = static_cast<int>(statement.assumed.size());
     // A table may have changed or gone since outlook(): then the costs left stay infinite, and nothing is gained.
     (void)aside(statement, [&] {
         List *const queries = call([=] { return analyse_unbound(text, types, count); });
@@ -199,6 +218,8 @@ std::vector<double> costs_with(const Unbound &statement, const std::vector<std::
                 Making plan = {};
                 plan.queries = queries;
                 plan.text = text;
+                plan.assumed = assumed;
+                plan.assumed_count = assumed_count;
                 plan.visible = visible;
                 plan.visible_count = number;
                 make_plan(&plan);

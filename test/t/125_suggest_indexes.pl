@@ -82,6 +82,8 @@ for my $case (
     [ 'ON appointments ("nurseId", "scheduledAt" DESC)',         $sort, 'the order, backwards' ],
     [ 'ON appointments ("nurseId", "scheduledAt" DESC) INCLUDE (status)', $sort, 'with INCLUDE' ],
     [ 'ON students ("lastName", "firstName") WHERE "deletedAt" IS NULL', 'SELECT * FROM students WHERE "deletedAt" IS NULL AND "lastName" = $1 AND "firstName" = $2', 'partial, with the same predicate' ],
+    [ 'ON students ("lastName", "firstName") WHERE "isActive"', 'SELECT * FROM students WHERE "isActive" = $1 AND "lastName" = $2 AND "firstName" = $3', 'partial, and its predicate may follow from a value' ],
+    [ q{ON appointments ("nurseId", "scheduledAt") WHERE status IN ('SCHEDULED', 'CONFIRMED')}, 'SELECT * FROM appointments WHERE status IN ($1, $2) AND "nurseId" = $3 AND "scheduledAt" > $4', 'partial, and its predicate may follow from values' ],
     [ 'ON health_records USING hash ("diagnosisCode")', 'SELECT * FROM health_records WHERE "diagnosisCode" = $1', 'hash' ],
     [ 'ON students (lower("lastName"))', 'SELECT * FROM students WHERE lower("lastName") = $1', 'an expression' ],
   )
@@ -246,5 +248,25 @@ for my $call ('wc_suggest_indexes()', q{wc_suggest_indexes_for(ARRAY['SELECT 1']
 is($node->safe_psql('district', q{SELECT count(*) FROM wc_unjudged_statements(ARRAY['SELECT $1 FROM nowhere'], '{1}', NULL, '{1}', 'public')}), 1, 'what is left out can be told without it');
 $node->safe_psql('district', 'CREATE SCHEMA "Hypo schema"; CREATE EXTENSION hypopg SCHEMA "Hypo schema"');
 is_deeply([ definitions($two) ], ['health_records ("recordDate", "recordType")'], 'hypopg may be in any schema');
+
+# ---- Where everything is installed, the application's queries lack nothing: each is one that an index of ours is there for.
+$node->safe_psql('district', 'SET client_min_messages = warning; SELECT FROM wc_install(); VACUUM ANALYZE');
+my ($lacking, $messages) = run_command([ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'district', '-v', 'ON_ERROR_STOP=1', '-v', 'kind=reference',
+    '-f', tree() . '/test/bench/index_queries.sql', '-c', <<'SQL' ]);
+DO $do$
+DECLARE value record; suggested record; queries text[];
+BEGIN
+  FOR value IN SELECT * FROM index_query_value LOOP
+    UPDATE index_query SET query = replace(query, '{' || value.name || '}', CASE WHEN value.name = 'class' THEN value.value ELSE quote_literal(value.value) END);
+  END LOOP;
+  SELECT array_agg(wc_normalise_query(query)) INTO STRICT queries FROM index_query WHERE query <> '';
+  RAISE NOTICE '% queries', cardinality(queries);
+  FOR suggested IN SELECT definition FROM wc_suggest_indexes_for(queries)
+                    UNION ALL SELECT reason FROM wc_unjudged_statements(queries, array_fill('1'::text, ARRAY[cardinality(queries)]), NULL, array_fill('1'::text, ARRAY[cardinality(queries)]), 'public') LOOP
+    RAISE NOTICE '%', suggested;
+  END LOOP;
+END $do$
+SQL
+like($messages, qr/NOTICE:  4\d queries$/, 'the application\'s queries are all understood, and no index is suggested beside ours');
 
 done_testing();
