@@ -1,11 +1,9 @@
 // Copying statistics out of shared memory: measured first, then copied, so that nothing is allocated under the lock.
 #include "observe/stats_read.hpp"
 
-#include <algorithm>
+#include "observe/encoding.hpp"
 
-extern "C" {
-#include "mb/pg_wchar.h"
-}
+#include <algorithm>
 
 namespace wc::observe::stats {
 
@@ -53,18 +51,7 @@ Copy::Copy(const Viewer *viewer) {
 
 std::string Copy::text(const Pattern &pattern) {
     const std::string_view text = text_of(pattern);
-    const std::string tag = GetCommandTagName(pattern.tag);
-    if (text.empty() || pattern.encoding == GetDatabaseEncoding())
-        return text.empty() ? tag : std::string(text);
-    try {
-        const char *const converted =
-            pg::call([&] { return pg_any_to_server(text.data(), static_cast<int>(text.size()), pattern.encoding); });
-        return converted == text.data() ? std::string(text) : std::string(converted);
-    } catch (const pg::Error &error) {
-        if (error.ends_statement())
-            throw;
-        return tag; // it has a character that this encoding doesn't
-    }
+    return text.empty() ? GetCommandTagName(pattern.tag) : in_database_encoding(text, pattern.encoding);
 }
 
 } // namespace wc::observe::stats

@@ -17,8 +17,7 @@ class Copy {
     [[nodiscard]] const Info &info() const { return info_; }
     [[nodiscard]] const std::vector<const Pattern *> &patterns() const { return patterns_; }
 
-    // Its text in this database's encoding; its command tag where it has no text, or none that this encoding can show.
-    // Throws Error.
+    // Its text in this database's encoding; its command tag where it has no text. Throws Error.
     [[nodiscard]] static std::string text(const Pattern &pattern);
 
   private:
