@@ -19,7 +19,8 @@ std::uint64_t word_with(std::int64_t part, std::uint64_t count) noexcept {
 
 } // namespace
 
-Step count(Window &window, std::int64_t *times, std::uint32_t limit, std::int64_t width, std::int64_t at) noexcept {
+[[gnu::hot]] Step count(Window &window, std::int64_t *times, std::uint32_t limit, std::int64_t width,
+                        std::int64_t at) noexcept {
     if (window.filled > 0) {
         const std::int64_t last = time_before(window, times, limit, 0);
         if (last - at > width)

@@ -146,14 +146,23 @@ void begin_anew(uint32 new_limit, int64 new_width) noexcept {
     width = new_width;
 }
 
-uint64 who_runs(const Statement &statement) noexcept {
+// Hashed anew only where the application has given itself another name, or another role runs the statement.
+WC_HOT uint64 who_runs(const Statement &statement) noexcept {
+    static char hashed_name[NAMEDATALEN] = "";
+    static Oid hashed_role = InvalidOid;
+    static uint64 hash = 0;
     const char *const name = application_name != nullptr ? application_name : "";
-    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)),
-                               statement.role);
+    if (statement.role != hashed_role || strncmp(name, hashed_name, NAMEDATALEN - 1) != 0) {
+        strlcpy(hashed_name, name, sizeof hashed_name);
+        hashed_role = statement.role;
+        hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(hashed_name),
+                                   static_cast<int>(strlen(hashed_name)), hashed_role);
+    }
+    return hash;
 }
 
 // Where a pattern has its window; with all of its set in use, in place of the one that ran longest ago.
-Pattern &pattern_of(uint64 query_id, uint64 who) noexcept {
+WC_HOT Pattern &pattern_of(uint64 query_id, uint64 who) noexcept {
     Pattern *const set = pattern_table + (hash_combine64(query_id, who) & (sets - 1)) * ways;
     Pattern *oldest = set;
     for (Pattern *pattern = set; pattern < set + ways; ++pattern) {
@@ -189,7 +198,7 @@ int place_for(const Pattern &pattern) noexcept {
 
 // What a burst has come to: seen by whoever looks. One of so many at once that they have no place is told when it has
 // grown by an eighth, and when it ends.
-void tell(Pattern &pattern) noexcept {
+WC_HOT void tell(Pattern &pattern) noexcept {
     pattern.size = pattern.window.size;
     if (pattern.live >= 0) {
         Live &live = own->live[pattern.live];
@@ -215,7 +224,7 @@ void begin_burst(Pattern &pattern, const Statement &statement) noexcept {
     tell(pattern);
 }
 
-void continue_burst(Pattern &pattern, const Statement &statement) noexcept {
+WC_HOT void continue_burst(Pattern &pattern, const Statement &statement) noexcept {
     if (pattern.finding == 0)
         return; // allowed
     if (findings::stands(pattern.finding)) {
@@ -250,7 +259,7 @@ void init() {
     pg::hooks::shared_memory({"whitecross bursts", size, start});
 }
 
-void note(const Statement &statement) noexcept {
+WC_HOT void note(const Statement &statement) noexcept {
     const int threshold = pg::settings::n_plus_one_threshold;
     if (threshold == 0 || statement.utility || !statement.top_level || statement.query_id == 0 || shared == nullptr)
         return;

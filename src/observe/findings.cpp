@@ -192,7 +192,7 @@ uint32 resets() noexcept {
     return pg_atomic_read_u32(&table->resets);
 }
 
-bool stands(Reference finding) noexcept {
+WC_HOT bool stands(Reference finding) noexcept {
     return finding != 0 && reference(place_of(finding)) == finding;
 }
 

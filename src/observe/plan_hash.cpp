@@ -188,20 +188,19 @@ struct Likeness {
     Cost startup_cost;
     Cost total_cost;
     Cardinality rows;
-    bool operator==(const Likeness &) const = default;
 };
 
 } // namespace
 
-uint64 plan_hash(const PlannedStmt *statement) noexcept {
+WC_HOT uint64 plan_hash(const PlannedStmt *statement) noexcept {
     static Likeness last = {};
     static uint64 last_hash = 0;
     const Plan *plan = statement->planTree;
-    const Likeness likeness = {statement,        plan,           statement->queryId, plan->startup_cost,
-                               plan->total_cost, plan->plan_rows};
-    if (statement->queryId == 0 || !(likeness == last)) {
+    if (last.statement != statement || last.plan != plan || last.query_id != statement->queryId ||
+        last.total_cost != plan->total_cost || last.startup_cost != plan->startup_cost ||
+        last.rows != plan->plan_rows || statement->queryId == 0) {
         last_hash = walked(statement);
-        last = likeness;
+        last = {statement, plan, statement->queryId, plan->startup_cost, plan->total_cost, plan->plan_rows};
     }
     return last_hash;
 }

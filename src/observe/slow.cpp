@@ -184,7 +184,7 @@ void init() {
     pg::hooks::shared_memory({"whitecross slow queries", size, start});
 }
 
-void note(const Statement &statement) noexcept {
+WC_HOT void note(const Statement &statement) noexcept {
     const int threshold = pg::settings::slow_query_threshold;
     if (threshold >= 0 && ring != nullptr && statement.duration_ns >= int64{threshold} * 1000000)
         record(statement);

@@ -182,27 +182,28 @@ void set_text(Pattern &entry, std::string_view text) {
 
 // --- This session ---
 
-// What was counted of a pattern since it was added up last.
-struct Counted {
-    bool used;
-    bool utility;
-    CommandTag tag;
-    Oid role;
+// What was counted of a pattern since it was added up last. Two cache lines.
+struct alignas(64) Counted {
     uint64 query_id;
+    Oid role;
+    CommandTag tag;
     uint64 calls;
-    uint64 failures;
     uint64 rows;
     int64 total_ns;
     int64 min_ns;
     int64 max_ns;
+    TimestampTz last_executed; // 0: this place is free
+    uint64 last_plan;          // 0: none
+    uint64 failures;
     TimestampTz first_executed;
-    TimestampTz last_executed;
-    uint64 first_plan; // 0: none
-    uint64 last_plan;
-    uint64 plan_changes;
+    uint64 first_plan;
+    uint32 plan_changes;
+    bool utility;
     TimestampTz first_planned;
     TimestampTz last_plan_change;
 };
+
+static_assert(sizeof(Counted) == 128);
 
 constexpr uint32 places = 128; // a power of two
 constexpr int most_counted = 96;
@@ -249,24 +250,23 @@ void flush_at_exit(int, Datum) {
 }
 
 // Its place in the table; an unused one where it has none yet.
-Counted &look_up(const Statement &statement) {
+WC_HOT Counted &look_up(const Statement &statement) {
     auto place = static_cast<uint32>(mix(statement.query_id ^ statement.role));
     for (;; ++place) {
         Counted &there = counted[place & (places - 1)];
-        if (!there.used || (there.query_id == statement.query_id && there.role == statement.role))
+        if (there.last_executed == 0 || (there.query_id == statement.query_id && there.role == statement.role))
             return there;
     }
 }
 
-Counted &place_of(const Statement &statement) {
-    if (Counted &there = look_up(statement); there.used)
+WC_HOT Counted &place_of(const Statement &statement) {
+    if (Counted &there = look_up(statement); there.last_executed != 0)
         return there;
     if (number_counted == most_counted)
         flush();
     Counted &place = look_up(statement);
     number_counted++;
     place = {};
-    place.used = true;
     place.utility = statement.utility;
     place.tag = statement.tag;
     place.role = statement.role;
@@ -279,7 +279,7 @@ Counted &place_of(const Statement &statement) {
 
 const pg::hooks::SharedMemory block = {"whitecross query stats", size, start};
 
-void count(const Statement &statement) noexcept {
+WC_HOT void count(const Statement &statement) noexcept {
     if (!leaves_counts) {
         before_shmem_exit(flush_at_exit, 0);
         leaves_counts = true;
@@ -315,7 +315,7 @@ void count(const Statement &statement) noexcept {
         flush();
 }
 
-void transaction_ended() noexcept {
+WC_HOT void transaction_ended() noexcept {
     if (latest - added_up >= interval)
         flush();
 }
@@ -327,9 +327,9 @@ void flush() noexcept {
         const Locked locked(LW_EXCLUSIVE);
         header->others.roll(hour); // what comes after that hour was let go of counts in the latest that there is
         for (Counted &each : counted) {
-            if (each.used)
+            if (each.last_executed != 0)
                 add_up(each, texts::find(each.query_id));
-            each.used = false;
+            each.last_executed = 0;
         }
     }
     number_counted = 0;

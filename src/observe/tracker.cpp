@@ -40,7 +40,7 @@ struct Reading {
     int64 temp;
 };
 
-Reading take_reading() {
+WC_HOT Reading take_reading() {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return {now.tv_sec * INT64CONST(1000000000) + now.tv_nsec, pgBufferUsage.shared_blks_hit,
@@ -49,7 +49,7 @@ Reading take_reading() {
 
 // The time of day at a reading, which may be an old one. The two clocks are compared once a second, which is as long as
 // a step of the time of day goes unnoticed.
-TimestampTz time_of_day(int64 ns) {
+WC_HOT TimestampTz time_of_day(int64 ns) {
     static int64 compared_at = 0;
     static TimestampTz difference = 0;
     if (compared_at == 0 || ns - compared_at > 1000000000) {
@@ -78,14 +78,14 @@ struct Slot {
 constinit Slot slots[64] = {}; // in the order in which they started
 constinit int used_slots = 0;
 
-Slot *find(const QueryDesc *query) {
+WC_HOT Slot *find(const QueryDesc *query) {
     for (int i = used_slots - 1; i >= 0; --i)
         if (slots[i].query == query)
             return &slots[i];
     return nullptr;
 }
 
-void give_up(Slot *slot) {
+WC_HOT void give_up(Slot *slot) {
     used_slots--;
     std::move(slot + 1, slots + used_slots + 1, slot);
 }
@@ -99,18 +99,25 @@ bool is_top_level() {
     return pg::hooks::nesting() == 0 && MyBackendType == B_BACKEND;
 }
 
-void tell(const Statement &statement) {
+// CreateCommandTag() has to look through more.
+CommandTag tag_of(PlannedStmt *planned) {
+    if (planned->commandType == CMD_SELECT && planned->rowMarks == NIL && planned->utilityStmt == nullptr)
+        return CMDTAG_SELECT;
+    return CreateCommandTag(reinterpret_cast<Node *>(planned));
+}
+
+WC_HOT void tell(const Statement &statement) {
     stats::count(statement);
     slow::note(statement);
     bursts::note(statement);
 }
 
-void tell(const Slot &slot, int sqlstate) {
-    const PlannedStmt *planned = slot.query->plannedstmt;
+WC_HOT void tell(const Slot &slot, int sqlstate) {
+    PlannedStmt *planned = slot.query->plannedstmt;
     Statement statement;
     statement.query_id = planned->queryId;
     statement.role = slot.role;
-    statement.tag = CreateCommandTag(reinterpret_cast<Node *>(slot.query->plannedstmt));
+    statement.tag = tag_of(planned);
     statement.top_level = slot.top_level;
     statement.started_at = time_of_day(slot.started_ns);
     statement.ended_at = statement.started_at + (slot.ended_ns - slot.started_ns) / 1000;
@@ -125,7 +132,7 @@ void tell(const Slot &slot, int sqlstate) {
     tell(statement);
 }
 
-void begin(Slot &slot) {
+WC_HOT void begin(Slot &slot) {
     slot.begun = take_reading();
     slot.running = true;
     if (!slot.has_run)
@@ -133,7 +140,7 @@ void begin(Slot &slot) {
     slot.has_run = true;
 }
 
-void pause(Slot &slot) {
+WC_HOT void pause(Slot &slot) {
     if (!slot.running)
         return;
     const Reading now = take_reading();
@@ -150,7 +157,7 @@ void parsed(const Query *query, const char *source) noexcept {
         texts::remember(query, source);
 }
 
-void started(QueryDesc *query) noexcept {
+WC_HOT void started(QueryDesc *query) noexcept {
     if (!is_tracked())
         return;
     if (used_slots == std::ssize(slots)) {
@@ -167,12 +174,12 @@ void started(QueryDesc *query) noexcept {
     slot.top_level = is_top_level();
 }
 
-void running(QueryDesc *query) noexcept {
+WC_HOT void running(QueryDesc *query) noexcept {
     if (Slot *slot = find(query); slot != nullptr)
         begin(*slot);
 }
 
-void ran(QueryDesc *query) noexcept {
+WC_HOT void ran(QueryDesc *query) noexcept {
     if (Slot *slot = find(query); slot != nullptr) {
         pause(*slot);
         slot->rows += query->estate->es_processed;
@@ -185,7 +192,7 @@ void finished(QueryDesc *query) noexcept {
 }
 
 // One that was started and never run, as a portal that nobody reads, is no execution.
-void ended(QueryDesc *query) noexcept {
+WC_HOT void ended(QueryDesc *query) noexcept {
     Slot *slot = find(query);
     if (slot == nullptr)
         return;
@@ -272,7 +279,7 @@ void subtransaction_ended(SubTransactionId which, SubTransactionId parent, bool 
     }
 }
 
-void transaction_ended(XactEvent) {
+WC_HOT void transaction_ended(XactEvent) {
     used_slots = 0;
     stats::transaction_ended();
 }

@@ -37,7 +37,7 @@ emit_log_hook_type next_emit_log = nullptr;
 shmem_request_hook_type next_request = nullptr;
 shmem_startup_hook_type next_startup = nullptr;
 
-extern "C" void transaction_callback(XactEvent event, void *) {
+extern "C" WC_HOT void transaction_callback(XactEvent event, void *) {
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
         return;
     for (const auto at_end : transaction_subscribers)

@@ -54,7 +54,7 @@ extern "C" PlannedStmt *plan_hook(Query *query, const char *text, int options, P
 }
 
 // So does the start of a statement, to find the partitions that it can leave out.
-extern "C" void start_hook(QueryDesc *query, int flags) {
+extern "C" WC_HOT void start_hook(QueryDesc *query, int flags) {
     const int outer = level;
     const bool runs = (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0;
     if (runs)
@@ -78,7 +78,7 @@ extern "C" void start_hook(QueryDesc *query, int flags) {
     level = outer;
 }
 
-extern "C" void run_hook(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
+extern "C" WC_HOT void run_hook(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
     const int outer = level;
     follower.running(query);
     level = outer + 1;
@@ -102,11 +102,11 @@ extern "C" void run_hook(QueryDesc *query, ScanDirection direction, uint64 count
 
 // What is left to do for a query once its rows have been fetched: triggers, and writing WITH queries that were not read
 // to their end.
-bool has_work_left(const QueryDesc *query) {
+WC_HOT bool has_work_left(const QueryDesc *query) {
     return (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0 || query->estate->es_auxmodifytables != NIL;
 }
 
-extern "C" void finish_hook(QueryDesc *query) {
+extern "C" WC_HOT void finish_hook(QueryDesc *query) {
     if (!has_work_left(query)) {
         if (next_finish != nullptr)
             next_finish(query);
@@ -135,7 +135,7 @@ extern "C" void finish_hook(QueryDesc *query) {
     follower.finished(query);
 }
 
-extern "C" void end_hook(QueryDesc *query) {
+extern "C" WC_HOT void end_hook(QueryDesc *query) {
     follower.ended(query);
     if (next_end != nullptr)
         next_end(query);

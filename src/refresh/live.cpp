@@ -173,7 +173,7 @@ bool may_commit_prepared() {
     return max_prepared_xacts > 0 && IsLogicalWorker();
 }
 
-void at_end(XactEvent event) {
+WC_HOT void at_end(XactEvent event) {
     if (event == XACT_EVENT_COMMIT) {
         if (effects.noted || may_commit_prepared())
             board::wake(MyDatabaseId, GetCurrentTransactionStopTimestamp(), effects.doubt);
