@@ -196,7 +196,7 @@ for my $what (@calls, @relations, q{wc_compare_baseline('now')}, q{wc_query_hist
     my @lines = look("SELECT * FROM $what");
     my $error = grep { defined } map { WhiteCross::Session::error($_) } @lines;
     is($error, 0, "$what was read");
-    is(values_in(join("\n", @lines)), '', "and has no value in it");
+    is(values_in(join("\n", @lines)), '', "$what has no value in it");
 }
 for my $what ('wc_query_stats', 'wc_slow_queries', 'wc_n_plus_one', 'wc_query_history', 'wc_query_report()', 'wc_constraint_violations') {
     my $found = $what eq 'wc_constraint_violations' ? 'patients_mrn_check' : $harmless;
