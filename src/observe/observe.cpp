@@ -48,7 +48,7 @@ bool preloaded() {
 }
 
 void require_preloaded() {
-    if (loaded_at_start)
+    if (loaded_at_start && !IsBinaryUpgrade) // pg_upgrade runs a server without what watches it
         return;
     const std::string libraries = loaded_libraries();
     throw pg::Error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
