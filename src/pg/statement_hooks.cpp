@@ -78,27 +78,32 @@ extern "C" WC_HOT void start_hook(QueryDesc *query, int flags) {
     level = outer;
 }
 
-extern "C" WC_HOT void run_hook(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
-    const int outer = level;
-    follower.running(query);
-    level = outer + 1;
-    PG_TRY();
-    {
-        if (next_run != nullptr)
-            next_run(query, direction, count, execute_once);
-        else
-            standard_ExecutorRun(query, direction, count, execute_once);
-    }
-    PG_CATCH();
-    {
+// With whatever parameters the server's version has at the end.
+template <typename Hook> struct RunHook;
+
+template <typename... More> struct RunHook<void (*)(QueryDesc *, ScanDirection, uint64, More...)> {
+    WC_HOT static void run(QueryDesc *query, ScanDirection direction, uint64 count, More... more) {
+        const int outer = level;
+        follower.running(query);
+        level = outer + 1;
+        PG_TRY();
+        {
+            if (next_run != nullptr)
+                next_run(query, direction, count, more...);
+            else
+                standard_ExecutorRun(query, direction, count, more...);
+        }
+        PG_CATCH();
+        {
+            level = outer;
+            follower.failed(query, geterrcode());
+            PG_RE_THROW();
+        }
+        PG_END_TRY();
         level = outer;
-        follower.failed(query, geterrcode());
-        PG_RE_THROW();
+        follower.ran(query);
     }
-    PG_END_TRY();
-    level = outer;
-    follower.ran(query);
-}
+};
 
 // What is left to do for a query once its rows have been fetched: triggers, and writing WITH queries that were not read
 // to their end.
@@ -208,7 +213,7 @@ void install_statement_hooks() {
     next_analyze = std::exchange(post_parse_analyze_hook, analyze_hook);
     next_planner = std::exchange(planner_hook, plan_hook);
     next_start = std::exchange(ExecutorStart_hook, start_hook);
-    next_run = std::exchange(ExecutorRun_hook, run_hook);
+    next_run = std::exchange(ExecutorRun_hook, RunHook<ExecutorRun_hook_type>::run);
     next_finish = std::exchange(ExecutorFinish_hook, finish_hook);
     next_end = std::exchange(ExecutorEnd_hook, end_hook);
     call([] { RegisterSubXactCallback(subtransaction_callback, nullptr); });
