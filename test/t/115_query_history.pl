@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -15,6 +16,7 @@ my $offset = (1.5 * $hour - time % $hour) % $hour;
 my $node   = new_node('history', allows_streaming => 1, conf => <<"CONF");
 whitecross.track_queries = off
 whitecross.query_stats_max = 100
+max_connections = 30
 whitecross.query_history_clock_offset = $offset
 autovacuum = off
 CONF
@@ -190,6 +192,27 @@ $node->restart;
 total_is('without a monitor');
 ok($node->poll_query_until('school', 'SELECT monitored FROM wc_query_history_status()'), 'with room for one, it is back');
 
+# ---- Under load, with sessions that come and go, while hours end, patterns are reset and the server writes
+
+my $script = $node->basedir . '/load.sql';
+append_to_file($script, "SELECT a FROM counted WHERE a = 1;\nSELECT count(*) FROM counted;\n");
+my @bench = ('pgbench', '-n', '-c', 4, '-j', 1, '-t', 1500, '-f', $script, '-U', 'app', '-h', $node->host, '-p', $node->port, 'school');
+my $load  = IPC::Run::start(\@bench, '>', \my $load_out, '2>', \my $load_err);
+my $brief = IPC::Run::start([ @bench[ 0 .. 5 ], '-t', 150, '-C', @bench[ 8 .. $#bench ] ], '>', \my $brief_out, '2>', \my $brief_err);
+for (1 .. 3) {
+    my $latest = $node->safe_psql('school', 'SELECT max(hour) FROM wc_query_history');
+    set_clock(1);
+    last if !$node->poll_query_until('school', "SELECT max(hour) > '$latest' OR (SELECT count(*) FROM pg_stat_activity WHERE usename = 'app') = 0 FROM wc_query_history");
+    $node->safe_psql('school', 'SELECT wc_reset_query_stats()');
+    write_now();
+}
+$load->finish or die "pgbench failed: $load_err\n";
+$brief->finish or die "pgbench failed: $brief_err\n";
+$expected += 2 * 4 * (1500 + 150);
+total_is('under load');
+$node->restart;
+total_is('and after it');
+
 # ---- Who sees what
 
 sub seen_by {
@@ -276,6 +299,9 @@ unlink "$folder/$texts";
 
 # ---- What is old goes
 
+$expected = $out;
+set_clock(2);
+run_statements(counted(4));
 $expected = $node->safe_psql('school', q{SELECT sum(calls) FROM wc_query_history WHERE hour > (SELECT max(hour) FROM wc_query_history) - interval '1 hour'});
 $node->append_conf('postgresql.conf', 'whitecross.query_history_days = 1');
 set_clock(23);
