@@ -181,7 +181,7 @@ Reference begin(Kind kind, const Statement &statement) noexcept {
     }
     there->bursts++;
     head.last_seen = std::max(head.last_seen, statement.ended_at);
-    if (there->text_length == 0) {
+    if (there->text_length == 0 && !text.empty()) {
         there->text_length = static_cast<int>(std::min<size_t>(text.size(), pg::settings::query_text_size));
         memcpy(there->text, text.data(), there->text_length);
     }

@@ -164,7 +164,8 @@ class Shared {
 
 // Apart from note(), which every statement pays for.
 [[gnu::noinline]] void record(const Statement &statement) {
-    Facts facts = {};
+    Facts facts;
+    memset(&facts, 0, sizeof facts); // what lies between its members goes to shared memory too
     take(statement, facts);
     const std::string_view text = statement.utility ? std::string_view() : texts::find(statement.query_id);
     const int length = static_cast<int>(std::min<size_t>(text.size(), ring->text_size));
@@ -172,7 +173,8 @@ class Shared {
     Slot *const place = slot(ring->recorded++);
     place->facts = facts;
     place->text_length = length;
-    memcpy(place->text, text.data(), length);
+    if (length > 0)
+        memcpy(place->text, text.data(), length);
     LWLockRelease(ring->lock);
     if (pg::settings::log_slow_queries)
         log(facts, text);
