@@ -202,8 +202,11 @@ WC_HOT void tell(Pattern &pattern) noexcept {
     pattern.size = pattern.window.size;
     if (pattern.live >= 0) {
         Live &live = own->live[pattern.live];
+        const auto before = static_cast<TimestampTz>(pg_atomic_read_u64(&live.last_seen));
         pg_atomic_write_u64(&live.last_seen, static_cast<uint64>(pattern.last));
         pg_atomic_write_u64(&live.burst, (static_cast<uint64>(pattern.finding) << 32) | pattern.size);
+        if (findings::is_due(before, pattern.last))
+            findings::remember({pattern.finding, pattern.size, pattern.last});
     } else if (pattern.size - pattern.told > pattern.told / 8) {
         findings::remember({pattern.finding, pattern.size, pattern.last});
         pattern.told = pattern.size;

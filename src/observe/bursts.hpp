@@ -10,7 +10,7 @@ namespace wc::observe::bursts {
 void init();
 
 // An execution that has ended, or failed. For any state that the end of a statement can be in, PG_CATCH too: it neither
-// allocates nor raises. While a session is in a burst this touches no memory that other sessions write.
+// allocates nor raises. While a session is in a burst this touches memory that other sessions write once a second.
 void note(const Statement &statement) noexcept;
 
 // What was found, for who may see it, the latest first; see findings.

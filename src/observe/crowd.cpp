@@ -168,10 +168,15 @@ void add(uint64 who, const Statement &statement, uint32 limit, int64 width) noex
         return;
     (void)change(*bucket, part, window::one_more);
     if (sum(*bucket, part) > limit) {
-        if (continue_burst(*bucket, pg_atomic_read_u64(&bucket->burst)))
-            pg_atomic_write_u64(&bucket->last_seen, static_cast<uint64>(statement.ended_at));
-        else
+        const uint64 burst = pg_atomic_read_u64(&bucket->burst);
+        if (!continue_burst(*bucket, burst)) {
             begin_burst(*bucket, pg_atomic_read_u64(&bucket->burst), statement, limit, part);
+            return;
+        }
+        const auto before = static_cast<TimestampTz>(pg_atomic_read_u64(&bucket->last_seen));
+        pg_atomic_write_u64(&bucket->last_seen, static_cast<uint64>(statement.ended_at));
+        if (findings::is_due(before, statement.ended_at))
+            findings::remember({static_cast<findings::Reference>(burst >> 32), 0, statement.ended_at});
     } else if (pg_atomic_read_u32(&bucket->taking_back) == 0) {
         if (const uint64 burst = pg_atomic_read_u64(&bucket->burst); burst != 0)
             end(*bucket, burst);

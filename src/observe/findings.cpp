@@ -20,7 +20,7 @@ namespace wc::observe::findings {
 
 namespace {
 
-constexpr uint32 places = 128;
+constexpr uint32 places = 256;
 
 struct Key {
     uint64 query_id;

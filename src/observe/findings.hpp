@@ -59,6 +59,11 @@ uint32 resets() noexcept;
 // What a burst has come to, when it is over or has to be remembered. Does nothing where the finding is gone.
 void remember(const UnderWay &burst) noexcept;
 
+// Whether a burst that lasts is to be remembered, so that it isn't the one that was longest not seen: once a second.
+inline bool is_due(TimestampTz last_seen, TimestampTz now) noexcept {
+    return last_seen / USECS_PER_SEC != now / USECS_PER_SEC;
+}
+
 // Takes back what begin() counted.
 void retract(Reference finding) noexcept;
 

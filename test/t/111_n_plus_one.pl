@@ -256,11 +256,23 @@ forget();
 
 # --- All places taken
 
-my $many = 150;
+my $many = 300;
 run(join "\n", '\o /dev/null', map { (pattern($_) . ';') x 13 } 1 .. $many);
-is(control('SELECT count(*), min(largest_burst), max(largest_burst) FROM wc_n_plus_one'), '128|13|13', 'as many as there is room for, each to the last execution');
+is(control('SELECT count(*), min(largest_burst), max(largest_burst) FROM wc_n_plus_one'), '256|13|13', 'as many as there is room for, each to the last execution');
 my %left = map { $_ => 1 } split /\n/, control('SELECT normalised_text FROM wc_n_plus_one');
-is_deeply([ grep { my $i = 0; $left{ pattern($_) =~ s/1/'$' . ++$i/egr } } 1 .. $many ], [ $many - 127 .. $many ], 'those longest not seen made room');
+is_deeply([ grep { my $i = 0; $left{ pattern($_) =~ s/1/'$' . ++$i/egr } } 1 .. $many ], [ $many - 255 .. $many ], 'those longest not seen made room');
+# One that lasts and had to make room comes back, a second after it was found at the earliest.
+forget();
+my $steady = WhiteCross::Session->new($node, 'postgres');
+$steady->ask("SET application_name = 'steady again';");
+$steady->ask(ask(1, 20));
+run(join "\n", '\o /dev/null', map { (pattern($_) . ';') x 11 } 1 .. 256);
+my $again = q{SELECT count(*) FROM wc_n_plus_one WHERE application_name = 'steady again'};
+is(control($again), '0', 'one that lasts has made room');
+my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+$steady->ask(ask(1, 1)) until control($again) eq '1' || time > $deadline;
+is(control($again), '1', 'and comes back');
+$steady->quit;
 # Forty patterns by turns: more than have a place of their own to be seen growing, told at the latest with their end.
 forget();
 run(join "\n", '\o /dev/null', (map { map { pattern($_) . ';' } 1 .. 40 } 1 .. 64));
