@@ -29,11 +29,13 @@ CREATE TABLE @extschema@.wc_baseline (
     name text PRIMARY KEY,
     taken_at timestamptz NOT NULL,
     taken_by text NOT NULL,
-    patterns bigint NOT NULL
+    patterns bigint NOT NULL,
+    run bigint NOT NULL
 );
 COMMENT ON TABLE @extschema@.wc_baseline IS 'Named copies of wc_query_stats, by wc_query_baseline(). Not dumped: query ids hold for this server alone.';
 COMMENT ON COLUMN @extschema@.wc_baseline.taken_by IS 'The role whose sight of wc_query_stats was copied.';
 COMMENT ON COLUMN @extschema@.wc_baseline.patterns IS 'How many patterns there were.';
+COMMENT ON COLUMN @extschema@.wc_baseline.run IS 'The run of the server that counted them: another one, or a standby, has counted from zero.';
 GRANT SELECT ON @extschema@.wc_baseline TO PUBLIC;
 
 -- Of all roles: only wc_compare_baseline() shows it, to each caller what it may see.

@@ -4,6 +4,7 @@
 // the caller may see is what the role of the session may, SET ROLE included.
 #include "observe/baseline.hpp"
 
+#include "observe/history.hpp"
 #include "pg/membership.hpp"
 #include "pg/transaction.hpp"
 
@@ -36,6 +37,10 @@ std::string caller() {
     return pg::call([] { return GetUserNameFromId(GetOuterUserId(), false); });
 }
 
+std::string this_run() {
+    return std::to_string(static_cast<int64>(history::run_of_server()));
+}
+
 // The role whose statements alone the caller may see; nothing: it may see all.
 pg::Text own_role() {
     if (pg::call([] { return has_privs_of_role(GetOuterUserId(), ROLE_PG_READ_ALL_STATS); }))
@@ -55,10 +60,11 @@ int64 take(pg::Spi &spi, const std::string &name) {
         throw pg::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the name of a baseline must not be empty");
     const OwnWrites writes;
     const std::string schema = pg::quote_name(pg::extension_schema());
-    const auto made = spi.query("INSERT INTO " + schema +
-                                    ".wc_baseline (name, taken_at, taken_by, patterns) "
-                                    "VALUES ($1, pg_catalog.clock_timestamp(), $2, 0) ON CONFLICT DO NOTHING",
-                                {name, caller()});
+    const auto made =
+        spi.query("INSERT INTO " + schema +
+                      ".wc_baseline (name, taken_at, taken_by, patterns, run) "
+                      "VALUES ($1, pg_catalog.clock_timestamp(), $2, 0, $3::bigint) ON CONFLICT DO NOTHING",
+                  {name, caller(), this_run()});
     if (made.processed == 0)
         throw pg::Error(ERRCODE_DUPLICATE_OBJECT, "there is already a baseline " + pg::quote_value(name), {},
                         "Choose another name, or drop it first: SELECT " + schema + ".wc_drop_baseline(" +
@@ -86,15 +92,15 @@ int64 drop(pg::Spi &spi, const std::string &name) {
     return std::stoll(*patterns);
 }
 
-// A pattern whose counts began after the baseline was taken has been reset or evicted meanwhile, or the server started
-// anew: all that it has is since then.
+// A pattern whose counts began after the baseline was taken has been reset or evicted meanwhile, and another run of the
+// server, or a standby, has counted from zero: all that there is has been since then.
 std::vector<pg::Row> compare(pg::Spi &spi, const std::string &name) {
     const std::string schema = pg::quote_name(pg::extension_schema());
     if (spi.read("SELECT 1 FROM " + schema + ".wc_baseline WHERE name = $1", {name}).rows.empty())
         throw_unknown(name);
     return spi
         .read(
-            "WITH old AS (SELECT p.database, p.role, p.query_id, p.normalised_text, p.calls, p.total_ms, b.taken_at "
+            "WITH old AS (SELECT p.database, p.role, p.query_id, p.normalised_text, p.calls, p.total_ms, b.taken_at, b.run <> $3::bigint AS of_another_run "
             "  FROM " +
                 schema + ".wc_baseline AS b JOIN " + schema +
                 ".wc_baseline_pattern AS p USING (name) "
@@ -105,7 +111,7 @@ std::vector<pg::Row> compare(pg::Spi &spi, const std::string &name) {
                 "both_times AS (SELECT coalesce(now.database, old.database) AS database, coalesce(now.role, old.role) AS role, "
                 "  coalesce(now.query_id, old.query_id) AS query_id, coalesce(now.normalised_text, old.normalised_text) AS normalised_text, "
                 "  old.calls AS before_calls, old.total_ms AS before_ms, now.calls AS now_calls, now.total_ms AS now_ms, "
-                "  old.taken_at IS NULL OR now.since > old.taken_at OR now.calls < old.calls AS anew "
+                "  old.taken_at IS NULL OR old.of_another_run OR now.since > old.taken_at OR now.calls < old.calls AS anew "
                 "  FROM old FULL JOIN now ON coalesce(now.database, '') = coalesce(old.database, '') "
                 "   AND coalesce(now.role, '') = coalesce(old.role, '') "
                 "   AND coalesce(now.query_id, 0) = coalesce(old.query_id, 0)), "
@@ -118,7 +124,7 @@ std::vector<pg::Row> compare(pg::Spi &spi, const std::string &name) {
                 "  since_mean, since_mean / nullif(before_mean, 0), " +
                 std::string(verdict) +
                 " FROM means ORDER BY abs(since_mean - before_mean) * since_calls DESC NULLS LAST, database, role, query_id",
-            {name, own_role()})
+            {name, own_role(), this_run()})
         .rows;
 }
 

@@ -11,6 +11,9 @@ namespace wc::observe::history {
 // Called once, by the room's init(), while the server loads the library at its start.
 void init();
 
+// The run of the server: a number of its own each time that shared memory is made.
+uint64 run_of_server();
+
 // Writes what memory holds, where it differs from what was written. One process at a time: the monitor's, or the
 // postmaster's at the end.
 class Writer {

@@ -27,8 +27,7 @@ struct Snapshot {
 // Throws Error.
 Snapshot snapshot();
 
-// The run of the server, for snapshot(); what note_outcome() noted, for status().
-uint64 run_of_server();
+// What note_outcome() noted, for status().
 void take_outcome(Status &into);
 
 } // namespace wc::observe::history

@@ -231,6 +231,10 @@ is((split /\|/, seen_by('app', $roles))[0], 'app', 'and who ran them its own, wi
 
 $node->safe_psql('school', 'ALTER ROLE app SET whitecross.track_queries = on');
 write_now();
+run_statements(counted(2));
+$node->safe_psql('school', q{SELECT wc_query_baseline('primary')});
+my $baseline = $node->safe_psql('school', "SELECT calls FROM wc_query_stats WHERE $of_counted");
+write_now();
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
@@ -240,6 +244,8 @@ $standby->start;
     my $on_primary = $expected;
     total_is('a standby has what the copy had');
     run_statements(counted(7));
+    is($standby->safe_psql('school', "SELECT calls_before, calls_since FROM wc_compare_baseline('primary') WHERE $of_counted"), $baseline . '|7',
+        'what is compared with one of the primary is what the standby itself has run');
     $standby->restart;
     total_is('what ran on the standby, after it was restarted');
     my (undef, $state, $message) = try_sql($standby, 'school', q{SELECT wc_query_baseline('here')});

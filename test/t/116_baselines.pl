@@ -69,6 +69,11 @@ is($node->safe_psql('school', q{SELECT normalised_text, calls_before, calls_sinc
     'SELECT pause($1) AS up|20|1|slower|t' . "\n" . 'SELECT pause($1), $2|1|20|faster|f', 'slower and faster');
 is($node->safe_psql('school', q{SELECT count(*) FROM (SELECT normalised_text FROM wc_compare_baseline('paces') LIMIT 2) AS f WHERE normalised_text LIKE '%pause%'}), 2, 'what changed most comes first');
 
+# Another run of the server, a standby for one, whose counters began before the baseline was taken
+$node->safe_psql('school', q{UPDATE wc_baseline SET run = run # 1 WHERE name = 'paces'});
+is($node->safe_psql('school', q{SELECT calls_before, calls_since FROM wc_compare_baseline('paces') WHERE normalised_text LIKE '%pause%' ORDER BY normalised_text}),
+    "20|21\n1|21", 'has counted from zero');
+
 # Counters that went back
 $node->safe_psql('school', q{SELECT wc_query_baseline('reset')});
 $node->safe_psql('school', 'SELECT wc_reset_query_stats()');
