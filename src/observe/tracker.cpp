@@ -75,7 +75,7 @@ struct Slot {
     uint64 rows;
 };
 
-constinit Slot slots[64] = {}; // in the order in which they started
+constinit Slot slots[256] = {}; // in the order in which they started
 constinit int used_slots = 0;
 
 WC_HOT Slot *find(const QueryDesc *query) {
@@ -157,15 +157,24 @@ void parsed(const Query *query, const char *source) noexcept {
         texts::remember(query, source);
 }
 
+// For a session with so many portals open: the oldest is told of as if it ended here, so that it is counted. False
+// where all are running, each within the one before: a recursion that deep is not followed further.
+bool make_room() {
+    Slot *const oldest =
+        std::find_if(std::begin(slots), std::end(slots), [](const Slot &slot) { return !slot.running; });
+    if (oldest == std::end(slots))
+        return false;
+    if (oldest->has_run)
+        tell(*oldest, 0);
+    give_up(oldest);
+    return true;
+}
+
 WC_HOT void started(QueryDesc *query) noexcept {
     if (!is_tracked())
         return;
-    if (used_slots == std::ssize(slots)) {
-        // A session with so many portals open: the oldest is told of as if it ended here, so that it is counted.
-        if (slots[0].has_run)
-            tell(slots[0], 0);
-        give_up(slots);
-    }
+    if (used_slots == std::ssize(slots) && !make_room())
+        return;
     Slot &slot = slots[used_slots++];
     slot = {};
     slot.query = query;

@@ -138,10 +138,13 @@ my @cases = (
         q{SET whitecross.track_nested = on; DO $$BEGIN FOR i IN 1 .. 3 LOOP EXECUTE 'SELECT count(*) FROM item WHERE id > 3'; END LOOP; END$$;}, '3|0|3' ],
     # The server gives the query of a cursor no id.
     [ 'more portals open than have a place', 0,
-        'SET whitecross.track_nested = on; BEGIN;' . join('', map { "DECLARE c$_ CURSOR FOR SELECT note FROM item WHERE id < 9; FETCH 1 FROM c$_; FETCH 2 FROM c$_;" } 1 .. 80) . join('', map { "CLOSE c$_;" } 1 .. 80) . 'COMMIT;', '80|0|240' ],
+        'SET whitecross.track_nested = on; BEGIN;' . join('', map { "DECLARE c$_ CURSOR FOR SELECT note FROM item WHERE id < 9; FETCH 1 FROM c$_; FETCH 2 FROM c$_;" } 1 .. 300) . join('', map { "CLOSE c$_;" } 1 .. 300) . 'COMMIT;', '300|0|900' ],
+    [ 'the outermost of a recursion deeper than there are places', 'SELECT deep(300)',
+        q{CREATE FUNCTION deep(n integer) RETURNS integer LANGUAGE plpgsql AS 'DECLARE r integer; BEGIN IF n = 0 THEN RETURN 0; END IF; SELECT deep(n - 1) + 1 INTO r; RETURN r; END';
+          SET whitecross.track_nested = on; SELECT deep(300);}, '1|0|1' ],
     [ 'portals of a subtransaction that fails', 0,
         'SET whitecross.track_nested = on; BEGIN;'
-          . join('', map { "SAVEPOINT s; DECLARE c CURSOR FOR SELECT note FROM item WHERE id < 11; FETCH 1 FROM c; ROLLBACK TO s;" } 1 .. 80) . 'COMMIT;', '' ],
+          . join('', map { "SAVEPOINT s; DECLARE c CURSOR FOR SELECT note FROM item WHERE id < 11; FETCH 1 FROM c; ROLLBACK TO s;" } 1 .. 300) . 'COMMIT;', '' ],
 );
 for my $case (@cases) {
     my ($name, $sql, $run, $expected) = @$case;
