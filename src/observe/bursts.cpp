@@ -232,10 +232,12 @@ WC_HOT void continue_burst(Pattern &pattern, const Statement &statement) noexcep
         return; // allowed
     if (findings::stands(pattern.finding)) {
         tell(pattern);
-    } else if (pattern.resets != findings::resets() || pattern.last - pattern.begun > USECS_PER_SEC) {
-        // From here on it is a new one. One that had to make room for others comes back, but not with each execution:
-        // with more of them than there is room for, sessions would do nothing else.
-        pattern.window.size = limit + 1;
+    } else if (pattern.resets != findings::resets()) {
+        pattern.window.size = limit + 1; // from here on it is a new one
+        begin_burst(pattern, statement);
+    } else if (pattern.last - pattern.begun > USECS_PER_SEC) {
+        // One that had to make room for others comes back, but not with each execution: with more of them than there is
+        // room for, sessions would do nothing else.
         begin_burst(pattern, statement);
     }
 }
