@@ -49,6 +49,11 @@ template <typename Work, typename After> void with_end(Work &&work, After &&afte
         throw *failure;
 }
 
+// Once a lock was waited for in vain, no other is waited for: many statements read the same table.
+void wait_no_more(pg::SettingScope &scope) {
+    scope.set("lock_timeout", "1");
+}
+
 // One statement, with what planning it tells.
 struct Judged {
     pg::Unbound statement;
@@ -164,7 +169,7 @@ class Search {
         {
             pg::SettingScope scope;
             scope.set("search_path", options_.search_path.c_str());
-            look();
+            look(scope);
         }
         make();
         std::vector<core::Choice> chosen;
@@ -172,16 +177,19 @@ class Search {
             pg::SettingScope scope;
             scope.set("search_path", options_.search_path.c_str());
             scope.set("hypopg.enabled", "on");
-            const auto costs = [this](size_t statement, const std::vector<std::vector<size_t>> &sets) {
+            const auto costs_of = [&](size_t statement, const std::vector<std::vector<size_t>> &sets) {
                 std::vector<std::vector<Oid>> visible;
                 for (const std::vector<size_t> &set : sets) {
                     visible.emplace_back();
                     for (const size_t candidate : set)
                         visible.back().push_back(indexes_[candidate].oid);
                 }
-                return pg::costs_with(judged_[statement].statement, visible);
+                const std::vector<double> costs = pg::costs_with(judged_[statement].statement, visible);
+                if (std::any_of(costs.begin(), costs.end(), [](double cost) { return std::isinf(cost); }))
+                    wait_no_more(scope);
+                return costs;
             };
-            chosen = core::choose(asking_, candidates_, costs, options_.min_gain_percent / 100, most_suggestions);
+            chosen = core::choose(asking_, candidates_, costs_of, options_.min_gain_percent / 100, most_suggestions);
         }
         std::vector<Suggestion> all;
         for (const core::Choice &choice : chosen)
@@ -191,10 +199,12 @@ class Search {
 
   private:
     // Plans the patterns as they are, and keeps those that ask something of a table that is large enough.
-    void look() {
+    void look(pg::SettingScope &scope) {
         for (size_t i = 0; i < patterns_.size(); ++i) {
             pg::check_for_interrupts();
             Judged judged = judge(patterns_[i]);
+            if (judged.outlook.why.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+                wait_no_more(scope);
             if (judged.outlook.why.failed())
                 continue;
             core::AskingStatement asking;
@@ -213,6 +223,7 @@ class Search {
 
     // Makes the hypothetical indexes. A table that went since leaves its candidates out.
     void make() {
+        pg::SettingScope scope;
         for (core::Candidate &candidate : candidates_of(asking_)) {
             pg::check_for_interrupts();
             if (!tables_.contains(candidate.table))
@@ -225,8 +236,11 @@ class Search {
                 pg::Spi spi;
                 made = hypothetical_.create(spi, create_index(table, candidate, ""));
             });
-            if (failure)
+            if (failure) {
+                if (failure->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE)
+                    wait_no_more(scope);
                 continue;
+            }
             indexes_.push_back(made);
             candidates_.push_back(std::move(candidate));
         }
@@ -306,6 +320,8 @@ std::vector<LeftOut> left_out(pg::Spi &spi, const std::vector<PatternIn> &patter
         for (const PatternIn &pattern : patterns) {
             pg::check_for_interrupts();
             const pg::Outlook outlook = judge(pattern).outlook;
+            if (outlook.why.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+                wait_no_more(scope);
             if (outlook.why.failed())
                 note(outlook.why.reason, pattern);
             if (outlook.partitioned)

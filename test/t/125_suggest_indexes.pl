@@ -221,6 +221,22 @@ same_lines(catalogue($node, 'district'), $before, 'the catalogue is as it was');
 is($node->safe_psql('district', q{BEGIN READ ONLY; SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['UPDATE health_records SET notes = $1 WHERE "diagnosisCode" = $2']); SELECT count(*) FROM pg_locks WHERE relation = 'students'::regclass OR mode = 'RowExclusiveLock' AND relation > 16384; COMMIT}),
     "1\n0", 'works in a read-only transaction, and keeps no lock of a statement');
 
+# ---- A table that is locked: its statements are left out, after one wait.
+my $locker = $node->background_psql('district');
+$locker->query_safe('BEGIN; LOCK TABLE health_records IN ACCESS EXCLUSIVE MODE');
+my $locked = join ', ', map { quoted("SELECT $_ AS n, * FROM health_records WHERE \"recordType\" = \$1") } 1 .. 100;
+is($node->safe_psql('district', "SET whitecross.lock_timeout = '500ms'; SET statement_timeout = '40s'; SELECT table_name FROM wc_suggest_indexes_for(ARRAY[$locked, " . quoted($sort) . '])'),
+    'public.appointments', 'what is not locked is judged');
+is($node->safe_psql('district', "SET whitecross.lock_timeout = '500ms'; SET statement_timeout = '40s'; SELECT reason, statements_left_out FROM wc_unjudged_statements(ARRAY[$locked], array_fill('1'::text, '{100}'), NULL, array_fill('1'::text, '{100}'), 'public')"),
+    'a table that it reads is locked|100', 'what is locked is left out');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+
+# ---- Statements that are not identified.
+$node->safe_psql('district', 'SELECT wc_reset_query_stats()');
+$node->safe_psql('district', 'SET compute_query_id = off; SELECT count(*) FROM students');
+like($node->safe_psql('district', 'SELECT reason, statements_left_out FROM wc_suggest_indexes_skipped()'), qr/^it is not identified: compute_query_id was off\|1$/m, 'said of statements without a query id');
+
 # ---- Names that need quotes, and settings that write them otherwise.
 $node->safe_psql('district', q{CREATE TABLE "We""ird, \ table" AS SELECT i AS "a""b,c", 'v' || i AS "x\y{}", i AS "select" FROM generate_series(1, 20000) AS i; ANALYZE "We""ird, \ table"});
 my $weird = q{SELECT count(*) FROM "We""ird, \ table" WHERE "a""b,c" = $1 AND "select" > $2};
