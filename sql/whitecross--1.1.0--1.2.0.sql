@@ -64,13 +64,13 @@ AS 'MODULE_PATHNAME', 'wc_normalise_query';
 COMMENT ON FUNCTION @extschema@.wc_normalise_query(text) IS
 'A statement without its values: every constant as $n, no comments; of other statements than queries the command tag.';
 
-CREATE FUNCTION @extschema@.wc_activity_text(query text, analysed boolean)
+CREATE FUNCTION @extschema@.wc_activity_text(query text, analysed boolean, encoding integer)
 RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wc_activity_text';
-COMMENT ON FUNCTION @extschema@.wc_activity_text(text, boolean) IS
-'Internal: pg_stat_activity.query normalised; analysed: whether the row has a query id, without which a text that is cut may be no SQL.';
+COMMENT ON FUNCTION @extschema@.wc_activity_text(text, boolean, integer) IS
+'Internal: pg_stat_activity.query normalised; analysed: whether the row has a query id, without which a text that is cut may be no SQL; encoding: of its database.';
 
 -- What a role may not see of a session has no state either, so that such a session has no row. A session waits for others
 -- where it waits for a lock: elsewhere the locks need not be looked at.
@@ -88,7 +88,8 @@ SELECT a.pid,
        CASE WHEN t.normalised_text ~* '^[(\s]*(select|insert|update|delete|merge|with|values|table)\M[^;]*$' THEN a.query_id END AS query_id,
        t.normalised_text
   FROM pg_stat_activity AS a
- CROSS JOIN LATERAL (SELECT @extschema@.wc_activity_text(a.query, a.query_id IS NOT NULL) AS normalised_text) AS t
+  LEFT JOIN pg_database AS d ON d.oid = a.datid
+ CROSS JOIN LATERAL (SELECT @extschema@.wc_activity_text(a.query, a.query_id IS NOT NULL, coalesce(d.encoding, pg_char_to_encoding(getdatabaseencoding()))) AS normalised_text) AS t
  WHERE a.state <> 'idle' AND a.pid <> pg_backend_pid() AND a.backend_type <> 'walsender'
  ORDER BY duration DESC;
 COMMENT ON VIEW @extschema@.wc_active_queries IS
@@ -183,11 +184,13 @@ CREATE TABLE @extschema@.wc_baseline (
     name text PRIMARY KEY,
     taken_at timestamptz NOT NULL,
     taken_by text NOT NULL,
-    patterns bigint NOT NULL
+    patterns bigint NOT NULL,
+    run bigint NOT NULL
 );
 COMMENT ON TABLE @extschema@.wc_baseline IS 'Named copies of wc_query_stats, by wc_query_baseline(). Not dumped: query ids hold for this server alone.';
 COMMENT ON COLUMN @extschema@.wc_baseline.taken_by IS 'The role whose sight of wc_query_stats was copied.';
 COMMENT ON COLUMN @extschema@.wc_baseline.patterns IS 'How many patterns there were.';
+COMMENT ON COLUMN @extschema@.wc_baseline.run IS 'The run of the server that counted them: another one, or a standby, has counted from zero.';
 GRANT SELECT ON @extschema@.wc_baseline TO PUBLIC;
 
 -- Of all roles: only wc_compare_baseline() shows it, to each caller what it may see.

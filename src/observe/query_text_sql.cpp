@@ -14,8 +14,8 @@ WC_FUNCTION(wc_normalise_query) {
     return pg::return_text(fcinfo, observe::query_text(pg::required_text(fcinfo, 0, "query"), {}));
 }
 
-// wc_activity_text(query text, analysed boolean, encoding integer) → text: of a row of pg_stat_activity, where `analysed`
-// is whether it has a query id, and `encoding` that of its database.
+// wc_activity_text(query text, analysed boolean, encoding integer) → text: of a row of pg_stat_activity, where
+// `analysed` is whether it has a query id, and `encoding` that of its database.
 WC_FUNCTION(wc_activity_text) {
     const std::string query = pg::required_text(fcinfo, 0, "query");
     observe::Source known;

@@ -99,6 +99,12 @@ void define_at_start() {
     DefineCustomIntVariable("whitecross.query_text_size", "Bytes of a normalised text that are kept.", nullptr,
                             &query_text_size, 4096, 256, 65536, PGC_POSTMASTER, GUC_UNIT_BYTE, nullptr, nullptr,
                             nullptr);
+    DefineCustomIntVariable("whitecross.slow_query_entries", "Slow statements that are remembered.", nullptr,
+                            &slow_query_entries, 100, 1, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.violations_max", "Constraints whose violations are counted.",
+                            "Of all databases, and one more for each of them. Another one takes the place of the "
+                            "one that was longest not violated.",
+                            &violations_max, 500, 16, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
 }
 
 } // namespace
@@ -143,12 +149,6 @@ void define() {
                             "For tests and demonstrations, which can't wait for an hour to end.",
                             &query_history_clock_offset, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S | GUC_NOT_IN_SAMPLE,
                             nullptr, nullptr, nullptr);
-    // What sizes shared memory is known where there is some: the server refuses it in a session.
-    if (process_shared_preload_libraries_in_progress)
-        DefineCustomIntVariable("whitecross.violations_max", "Constraints whose violations are counted.",
-                                "Of all databases, and one more for each of them. Another one takes the place of the "
-                                "one that was longest not violated.",
-                                &violations_max, 500, 16, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.violations_warning",
                             "Violations of a constraint in an hour beyond which its level is warning.",
                             "For the sum of all constraints too.", &violations_warning, 10, 0, INT_MAX, PGC_SUSET, 0,
@@ -160,9 +160,6 @@ void define() {
     DefineCustomIntVariable("whitecross.slow_query_threshold", "How long a statement runs to be called slow.",
                             "wc_slow_queries shows the last ones. 0 takes every statement, -1 none.",
                             &slow_query_threshold, 500, -1, INT_MAX, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
-    if (process_shared_preload_libraries_in_progress)
-        DefineCustomIntVariable("whitecross.slow_query_entries", "Slow statements that are remembered.", nullptr,
-                                &slow_query_entries, 100, 1, 10000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("whitecross.log_slow_queries", "Writes a line to the log for each slow statement.",
                              "With its normalised text, in which no value is.", &log_slow_queries, false, PGC_SUSET, 0,
                              nullptr, nullptr, nullptr);

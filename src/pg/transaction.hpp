@@ -35,8 +35,8 @@ template <typename F> std::optional<Error> attempt(F &&f) {
     return failure;
 }
 
-// Runs f in a subtransaction that is rolled back in any case: neither what it did nor its locks stay. Returns and throws
-// as attempt() does.
+// Runs f in a subtransaction that is rolled back in any case: neither what it did nor its locks stay. Returns and
+// throws as attempt() does.
 template <typename F> std::optional<Error> undone(F &&f) {
     struct Done {};
     try {
