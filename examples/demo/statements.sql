@@ -31,3 +31,8 @@ SELECT table_name, index_name, scans, tuples_read, pg_size_pretty(size_bytes) AS
 SELECT verdict, count(*) FROM wc_index_usage GROUP BY 1 ORDER BY 2 DESC;
 \echo '--- SELECT * FROM wc_privacy_settings() WHERE risk = ''critical'''
 SELECT setting, value, command FROM wc_privacy_settings() WHERE risk = 'critical';
+\echo '--- SELECT * FROM wc_suggest_indexes(), with extension hypopg'
+SET client_min_messages = warning;
+CREATE EXTENSION hypopg;
+SELECT definition, calls_helped AS calls, round(cost_before) AS cost_before, round(cost_after) AS cost_after, pg_size_pretty(estimated_size_bytes) AS size, writes
+  FROM wc_suggest_indexes();
