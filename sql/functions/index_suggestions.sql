@@ -84,7 +84,7 @@ SELECT s.*
 SELECT r.reason, count(*)::integer, sum(q.calls)::bigint, array_agg(q.query_id ORDER BY q.query_id)
   FROM @extschema@.wc_query_patterns() AS q
   JOIN pg_database AS d ON d.oid = q.database_oid AND d.datname = current_database()
- CROSS JOIN LATERAL (SELECT CASE WHEN q.query_id = 0 THEN 'it is not identified: compute_query_id was off'
+ CROSS JOIN LATERAL (SELECT CASE WHEN q.query_id = 0 THEN 'it is not identified: the server gave it no query id (compute_query_id)'
                                  ELSE 'its text is not known' END AS reason) AS r
  WHERE q.query_id = 0 OR q.query IS NULL
     OR (q.query = q.command_tag AND q.command_tag IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE'))

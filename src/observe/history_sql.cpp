@@ -35,7 +35,7 @@ pg::Text hour(const std::optional<int64> &number) {
 // As wc_query_stats has it.
 pg::Text text_of(const history::Row &row) {
     if (row.pattern != nullptr && row.pattern->query_id == 0)
-        return "not identified: compute_query_id was off";
+        return "not identified";
     if (row.text == nullptr)
         return {};
     return observe::in_database_encoding(row.text->bytes, row.text->encoding);
