@@ -18,6 +18,10 @@ BEGIN
         RETURN;
     END IF;
     SELECT count(*) INTO unfinished FROM @extschema@.wc_install() WHERE action IN ('pending', 'conflict');
+    -- With wal_level = minimal, what this transaction has made is logged as it is when it commits; the server would take it that
+    -- the sequence's next values are logged already, and after a crash give them out once more. setval() makes it log them.
+    PERFORM pg_catalog.setval(pg_catalog.pg_get_serial_sequence('@extschema@.wc_refresh_log', 'id'), s.last_value, s.is_called)
+       FROM @extschema@.wc_refresh_log_id_seq AS s;
     IF unfinished > 0 THEN
         RAISE NOTICE '% managed objects could not be installed', unfinished
             USING HINT = 'SELECT kind, name, status, reason FROM @extschema@.wc_objects() tells why; wc_install() tries again.';

@@ -48,6 +48,15 @@ sub clock { return '2025-03-07 ' . sprintf '%02d:%02d:00-05', map { (int($_ / 60
         5 * CRASHES, 'most refreshes were incremental');
 }
 
+# ---- Right after the installation, where the server logs what the transaction has made only when it commits (wal_level = minimal).
+{
+    is($node->safe_psql('postgres', 'SHOW wal_level'), 'minimal', 'a server that logs as little as it can');
+    make_true_database($node, 'young', 'reference');
+    $node->stop('immediate');
+    $node->start;
+    is_true($node, 'young', clock(), 'a crash right after the installation: the next refresh is right');
+}
+
 # ---- A table that a crash empties: no trigger tells of that.
 {
     $node->safe_psql('crash', 'TRUNCATE wc_refresh_log; ALTER TABLE allergies SET UNLOGGED');

@@ -51,9 +51,10 @@ SQL
 sub is_true {
     my ($node, $database, $clock, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $refreshed = () = $node->safe_psql($database, refresh_sql($clock, 'incremental', 0)) =~ /\|refreshed\|/g;
+    my $rows = $node->safe_psql($database, refresh_sql($clock, 'incremental', 0));
+    my $refreshed = () = $rows =~ /\|refreshed\|/g;
     my $views = $node->safe_psql($database, 'SELECT count(*) FROM wc_view_stats()');
-    return is(($refreshed == $views ? '' : "$refreshed of $views refreshed\n") . faults($node, $database, $clock), '', $name);
+    return is(($refreshed == $views ? '' : "$refreshed of $views refreshed: $rows\n") . faults($node, $database, $clock), '', $name);
 }
 
 1;
