@@ -6,7 +6,7 @@
 EXTENSION = whitecross
 MODULE_big = whitecross
 PGFILEDESC = "whitecross - managed objects of a school-health database"
-EXTENSION_VERSION = 1.2.0
+EXTENSION_VERSION = 1.3.0
 
 # The installation script of this version is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
@@ -29,8 +29,14 @@ SQL_PARTS = \
 	sql/functions/index_health.sql \
 	sql/functions/index_suggestions.sql \
 	sql/functions/privacy.sql \
+	sql/functions/connections.sql \
+	sql/functions/pooler.sql \
+	sql/functions/pool_profiles.sql \
+	sql/functions/monitored_health.sql \
+	sql/functions/alerts.sql \
 	sql/functions/server_health.sql \
 	sql/functions/health.sql \
+	sql/functions/metrics.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \
 	sql/objects/covering_indexes.sql \
@@ -66,10 +72,11 @@ REGRESS_OPTS = --inputdir=test --dlpath=test/modules/wall
 ISOLATION = refresh_readers refresh_callers incremental_writers incremental_refreshes incremental_commands incremental_triggers
 ISOLATION_OPTS = --inputdir=test/isolation
 
-PG_CPPFLAGS = -Isrc -Ibuild
+PG_CPPFLAGS = -Isrc -Ibuild -I$(libpq_srcdir)
 # -fvisibility=hidden: the library exports what is declared so, and nothing else.  -Wno-register: the server's headers.
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wno-register -MMD -MP
-SHLIB_LINK = -lstdc++
+# libpq: the monitor asks PgBouncer.
+SHLIB_LINK = -lstdc++ $(libpq)
 ifeq ($(SANITIZE),ON)
 PG_CXXFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SHLIB_LINK += -lasan -lubsan

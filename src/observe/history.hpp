@@ -6,6 +6,10 @@
 #include "core/history_file.hpp"
 #include "observe/hours.hpp"
 
+namespace wc::observe::monitor {
+class Duty;
+}
+
 namespace wc::observe::history {
 
 // Called once, by the room's init(), while the server loads the library at its start.
@@ -32,6 +36,9 @@ class Writer {
     int64 closed_ = 0;                        // hours before it are as they will stay
     int64 latest_ = 0;
 };
+
+// What the monitor does for it.
+std::unique_ptr<monitor::Duty> duty();
 
 // The first hour that is kept, by whitecross.query_history_days.
 int64 oldest_hour();

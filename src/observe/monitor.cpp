@@ -1,10 +1,9 @@
-// The monitor: a process of the server's own, connected to no database, on a standby too. Once a minute, and whenever
-// the configuration is read again, it writes the query history to its files; at a new hour it takes old ones away.
+// The monitor: a process of the server's own, connected to no database, on a standby too. It has duties, each of which
+// it looks at when its time has come, when the configuration was read again, and when what it waits for is there.
 #include "observe/monitor.hpp"
 
+#include "observe/duty.hpp"
 #include "observe/history.hpp"
-#include "observe/history_folder.hpp"
-#include "pg/worker.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"
@@ -17,15 +16,24 @@ namespace wc::observe::monitor {
 
 namespace {
 
-constexpr long round_ms = 60000;
+using Clock = std::chrono::steady_clock;
 
-class History {
+// A duty, when it is due, and how it goes.
+class Post {
   public:
-    void look_after() {
+    explicit Post(std::unique_ptr<Duty> duty) : duty_(std::move(duty)) {}
+
+    [[nodiscard]] pg::Awaited awaited() const { return duty_->awaited(); }
+    [[nodiscard]] Clock::time_point due() const { return looked_ ? *looked_ + duty_->interval() : Clock::time_point(); }
+
+    void look(const pg::Awoken &awoken, Clock::time_point now) {
+        const bool asked = awoken.reloaded || (awoken.by_latch && duty_->heeds_latch()) ||
+                           (awoken.by_socket && duty_->awaited().socket != PGINVALID_SOCKET);
+        if (!asked && now < due())
+            return;
+        looked_ = now;
         try {
-            tidy();
-            writer_.write();
-            history::note_outcome(0);
+            duty_->look();
             failed_ = 0;
         } catch (const pg::Error &error) {
             if (error.ends_statement())
@@ -35,34 +43,35 @@ class History {
     }
 
   private:
-    // Removes what is left of an earlier run, and then at each hour what is too old.
-    void tidy() {
-        const int64 first = history::oldest_hour();
-        if (first == first_)
-            return;
-        if (!first_)
-            history::folder::remove_unfinished();
-        history::prune();
-        first_ = first;
-    }
-
     // Says so in the log once: a full disk would be told of each minute.
     void failed(const pg::Error &error) {
-        history::note_outcome(error.sqlstate());
         if (std::exchange(failed_, error.sqlstate()) == error.sqlstate())
             return;
         const char *const message = error.what();
         const int sqlstate = error.sqlstate();
+        const Duty::Failure words = duty_->failure();
         pg::call([=] {
-            ereport(WARNING, (errcode(sqlstate), errmsg("the query history is not written: %s", message),
-                              errdetail("It is tried again each minute. Hours of which memory is let go are lost.")));
+            ereport(WARNING, (errcode(sqlstate), errmsg("%s: %s", words.what, message), errdetail("%s", words.detail)));
         });
     }
 
-    history::Writer writer_;
-    std::optional<int64> first_;
+    std::unique_ptr<Duty> duty_;
+    std::optional<Clock::time_point> looked_; // when it was looked at last
     int failed_ = 0;
 };
+
+// Sleeps until one of them has something to do. At most one of them waits for a socket.
+pg::Awoken sleep(const std::vector<Post> &posts) {
+    Clock::time_point due = Clock::time_point::max();
+    pg::Awaited awaited;
+    for (const Post &post : posts) {
+        due = std::min(due, post.due());
+        if (const pg::Awaited its = post.awaited(); its.socket != PGINVALID_SOCKET)
+            awaited = its;
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
+    return pg::sleep_idle(std::clamp<long>(left, 0, 3600000), awaited);
+}
 
 void run() {
     pg::call([] {
@@ -71,11 +80,14 @@ void run() {
         BackgroundWorkerUnblockSignals();
         BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     });
-    history::be_monitor();
-    History history;
+    std::vector<Post> posts;
+    posts.emplace_back(history::duty());
+    pg::Awoken awoken;
     while (ShutdownRequestPending == 0) {
-        history.look_after();
-        pg::sleep_idle(round_ms);
+        const Clock::time_point now = Clock::now();
+        for (Post &post : posts)
+            post.look(awoken, now);
+        awoken = sleep(posts);
     }
 }
 

@@ -190,10 +190,14 @@ void register_static_worker(const Program &program, On on) {
     call([=] { RegisterBackgroundWorker(description); });
 }
 
-void sleep_idle(long milliseconds) {
-    call([=] {
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds < 0 ? 0 : WL_TIMEOUT), milliseconds,
-                        PG_WAIT_EXTENSION);
+Awoken sleep_idle(long milliseconds, const Awaited &awaited) {
+    return call([&] {
+        Awoken awoken;
+        const int until = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds < 0 ? 0 : WL_TIMEOUT) |
+                          (awaited.socket == PGINVALID_SOCKET ? 0 : awaited.events);
+        const int came = WaitLatchOrSocket(MyLatch, until, awaited.socket, milliseconds, PG_WAIT_EXTENSION);
+        awoken.by_latch = (came & WL_LATCH_SET) != 0;
+        awoken.by_socket = (came & WL_SOCKET_MASK) != 0;
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         if (catchupInterruptPending)
@@ -201,7 +205,9 @@ void sleep_idle(long milliseconds) {
         if (ConfigReloadPending) {
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
+            awoken.reloaded = true;
         }
+        return awoken;
     });
 }
 

@@ -79,10 +79,23 @@ enum class On { Primary, StandbyToo };
 // failed. Only while the server loads the library.
 void register_static_worker(const Program &program, On on = On::Primary);
 
-// Sleeps until this process's latch is set or the time is over (negative: however long that takes), and then sees to
-// what a process that lives long has to between transactions: it takes in what others have changed in the catalogues,
-// and reads the configuration again. Throws Error (cancel, shutdown).
-void sleep_idle(long milliseconds);
+// A socket to wait for besides.
+struct Awaited {
+    pgsocket socket = PGINVALID_SOCKET;
+    int events = 0; // WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE, WL_SOCKET_CONNECTED
+};
+
+// What a sleep ended with.
+struct Awoken {
+    bool by_latch = false;  // somebody wants something: a worker of this process has started or ended, say
+    bool by_socket = false; //
+    bool reloaded = false;  // the configuration was read again
+};
+
+// Sleeps until this process's latch is set, the socket is ready or the time is over (negative: however long that
+// takes), and then sees to what a process that lives long has to between transactions: it takes in what others have
+// changed in the catalogues, and reads the configuration again. Throws Error (cancel, shutdown).
+Awoken sleep_idle(long milliseconds, const Awaited &awaited = {});
 
 // In the worker: signal handlers, the shared memory, the connection. Make it first thing in the entry function.
 // A first request to stop cancels what runs (57014), so that the worker can still say what became of it; a second one

@@ -1,0 +1,1 @@
+-- Connections of the server, now and over the last days.

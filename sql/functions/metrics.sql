@@ -1,0 +1,1 @@
+-- Everything measured, as metrics, and in Prometheus' text format.

@@ -1,0 +1,1 @@
+-- The health of each database as the monitor finds it, check by check.

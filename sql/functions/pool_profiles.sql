@@ -1,0 +1,1 @@
+-- Sizes of connection pools, PgBouncer's configuration, limits of sessions.

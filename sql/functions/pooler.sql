@@ -1,0 +1,1 @@
+-- What PgBouncer says of itself.
