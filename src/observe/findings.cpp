@@ -5,6 +5,7 @@
 #include "observe/texts.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
+#include "pg/locked.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -132,14 +133,6 @@ uint32 find_place(const Key &key, uint64 hash) noexcept {
     return oldest;
 }
 
-class Locked {
-  public:
-    explicit Locked(LWLockMode mode = LW_EXCLUSIVE) { LWLockAcquire(table->lock, mode); }
-    Locked(const Locked &) = delete;
-    Locked &operator=(const Locked &) = delete;
-    ~Locked() { LWLockRelease(table->lock); }
-};
-
 void take_in(Finding &finding, const std::vector<UnderWay> &under_way, Reference reference) {
     for (const UnderWay &burst : under_way)
         if (burst.finding == reference) {
@@ -165,7 +158,7 @@ Reference begin(Kind kind, const Statement &statement) noexcept {
     const Key key = key_of(kind, statement);
     const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&key), sizeof key, 0);
     const std::string_view text = texts::find(statement.query_id);
-    const Locked lock;
+    const pg::Locked lock(table->lock);
     const uint32 place = find_place(key, hash);
     Head &head = table->heads[place];
     Slot *const there = slot(place);
@@ -199,7 +192,7 @@ WC_HOT bool stands(Reference finding) noexcept {
 void remember(const UnderWay &burst) noexcept {
     if (!stands(burst.finding))
         return;
-    const Locked lock;
+    const pg::Locked lock(table->lock);
     if (!stands(burst.finding))
         return;
     Slot *const there = slot(place_of(burst.finding));
@@ -209,7 +202,7 @@ void remember(const UnderWay &burst) noexcept {
 }
 
 void retract(Reference finding) noexcept {
-    const Locked lock;
+    const pg::Locked lock(table->lock);
     if (!stands(finding))
         return;
     Slot *const there = slot(place_of(finding));
@@ -227,7 +220,7 @@ std::vector<Finding> list(const std::vector<UnderWay> &under_way) {
     std::vector<Reference> references(places);
     std::vector<TimestampTz> last_seen(places);
     {
-        const Locked lock(LW_SHARED);
+        const pg::Locked lock(table->lock, LW_SHARED);
         memcpy(copy.data(), slot(0), copy.size());
         for (uint32 place = 0; place < places; ++place) {
             references[place] = reference(place);
@@ -250,7 +243,7 @@ std::vector<Finding> list(const std::vector<UnderWay> &under_way) {
 
 int reset() {
     require_preloaded();
-    const Locked lock;
+    const pg::Locked lock(table->lock);
     pg_atomic_fetch_add_u32(&table->resets, 1);
     int there = 0;
     for (uint32 place = 0; place < places; ++place)

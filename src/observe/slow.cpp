@@ -8,6 +8,7 @@
 #include "observe/texts.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
+#include "pg/locked.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -154,14 +155,6 @@ void log(const Facts &facts, std::string_view text) noexcept {
     RESUME_INTERRUPTS();
 }
 
-class Shared {
-  public:
-    explicit Shared(LWLockMode mode) { LWLockAcquire(ring->lock, mode); }
-    Shared(const Shared &) = delete;
-    Shared &operator=(const Shared &) = delete;
-    ~Shared() { LWLockRelease(ring->lock); }
-};
-
 // Apart from note(), which every statement pays for.
 [[gnu::noinline]] void record(const Statement &statement) {
     Facts facts;
@@ -169,13 +162,14 @@ class Shared {
     take(statement, facts);
     const std::string_view text = statement.utility ? std::string_view() : texts::find(statement.query_id);
     const int length = static_cast<int>(std::min<size_t>(text.size(), ring->text_size));
-    LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-    Slot *const place = slot(ring->recorded++);
-    place->facts = facts;
-    place->text_length = length;
-    if (length > 0)
-        memcpy(place->text, text.data(), length);
-    LWLockRelease(ring->lock);
+    {
+        const pg::Locked locked(ring->lock);
+        Slot *const place = slot(ring->recorded++);
+        place->facts = facts;
+        place->text_length = length;
+        if (length > 0)
+            memcpy(place->text, text.data(), length);
+    }
     if (pg::settings::log_slow_queries)
         log(facts, text);
 }
@@ -199,7 +193,7 @@ std::vector<Entry> list() {
     std::vector<char> copy(slot_size() * static_cast<size_t>(ring->entries));
     uint64 recorded;
     {
-        const Shared lock(LW_SHARED);
+        const pg::Locked lock(ring->lock, LW_SHARED);
         recorded = ring->recorded;
         memcpy(copy.data(), slot(0), copy.size());
     }
@@ -215,7 +209,7 @@ std::vector<Entry> list() {
 
 int reset() {
     require_preloaded();
-    const Shared lock(LW_EXCLUSIVE);
+    const pg::Locked lock(ring->lock);
     const int there = static_cast<int>(std::min<uint64>(ring->recorded, ring->entries));
     ring->recorded = 0;
     return there;

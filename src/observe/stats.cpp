@@ -9,6 +9,7 @@
 
 #include "observe/mix.hpp"
 #include "observe/texts.hpp"
+#include "pg/locked.hpp"
 
 #include <algorithm>
 
@@ -101,22 +102,9 @@ void start(void *memory, LWLock *lock, bool fresh) {
 }
 
 // The postmaster has no locks; it looks only where no other process is left.
-class Locked {
-  public:
-    explicit Locked(LWLockMode mode) : locked_(MyProc != nullptr) {
-        if (locked_)
-            LWLockAcquire(header->lock, mode);
-    }
-    Locked(const Locked &) = delete;
-    Locked &operator=(const Locked &) = delete;
-    ~Locked() {
-        if (locked_)
-            LWLockRelease(header->lock);
-    }
-
-  private:
-    bool locked_;
-};
+LWLock *lock() {
+    return MyProc != nullptr ? header->lock : nullptr;
+}
 
 uint32 bucket_of(Oid database, Oid role, uint64 query_id) {
     return static_cast<uint32>(mix(query_id ^ (static_cast<uint64>(database) << 32 | role))) & header->mask;
@@ -324,7 +312,7 @@ void flush() noexcept {
     if (number_counted == 0)
         return;
     {
-        const Locked locked(LW_EXCLUSIVE);
+        const pg::Locked locked(lock());
         header->others.roll(hour); // what comes after that hour was let go of counts in the latest that there is
         for (Counted &each : counted) {
             if (each.last_executed != 0)
@@ -342,7 +330,7 @@ Info info() noexcept {
 
 int reset() noexcept {
     flush();
-    const Locked locked(LW_EXCLUSIVE);
+    const pg::Locked locked(lock());
     const int number = header->used;
     for (uint32 i = 0; i <= header->mask; ++i)
         while (buckets[i] >= 0)
@@ -353,7 +341,7 @@ int reset() noexcept {
 }
 
 Info visit_all(Visit visit, void *context) noexcept {
-    const Locked locked(LW_SHARED);
+    const pg::Locked locked(lock(), LW_SHARED);
     if (visit != nullptr)
         for (uint32 i = 0; i <= header->mask; ++i)
             for (int j = buckets[i]; j >= 0; j = pattern(j).next)

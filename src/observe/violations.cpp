@@ -8,6 +8,7 @@
 #include "core/minute_ring.hpp"
 #include "observe/observe.hpp"
 #include "pg/guc.hpp"
+#include "pg/locked.hpp"
 #include "pg/spi.hpp"
 
 #include <algorithm>
@@ -78,14 +79,6 @@ void start(void *memory, LWLock *lock, bool fresh) {
     board->size = pg::settings::violations_max;
     board->started_at = GetCurrentTimestamp();
 }
-
-class Locked {
-  public:
-    explicit Locked(LWLockMode mode) { LWLockAcquire(board->lock, mode); }
-    Locked(const Locked &) = delete;
-    Locked &operator=(const Locked &) = delete;
-    ~Locked() { LWLockRelease(board->lock); }
-};
 
 int64 minute_of(TimestampTz at) {
     return std::max<int64>(at / USECS_PER_MINUTE, 0);
@@ -231,10 +224,9 @@ void note(const ErrorData &report) noexcept {
     Key key;
     make_key(key, report);
     const TimestampTz now = GetCurrentTimestamp();
-    LWLockAcquire(board->lock, LW_EXCLUSIVE);
+    const pg::Locked locked(board->lock);
     add(key, now);
     add(sum_key(), now);
-    LWLockRelease(board->lock);
 }
 
 // ---- For SQL.
@@ -314,7 +306,7 @@ std::vector<Violated> list() {
     std::vector<Copy> copies(board->size);
     size_t count = 0;
     {
-        const Locked locked(LW_SHARED);
+        const pg::Locked locked(board->lock, LW_SHARED);
         const int64 now = minute_of(GetCurrentTimestamp());
         for (int i = 0; i < board->size; ++i) {
             const Entry &entry = entries()[i];
@@ -348,7 +340,7 @@ Info info() {
     require_preloaded();
     const Key key = sum_key();
     const uint64 hash = hash_of(key);
-    const Locked locked(LW_SHARED);
+    const pg::Locked locked(board->lock, LW_SHARED);
     Info out;
     for (int i = 0; i < board->size; ++i)
         out.constraints += board->heads[i].last_seen != 0 && entries()[i].key.kind != Kind::All ? 1 : 0;
@@ -362,7 +354,7 @@ Info info() {
 int reset() {
     require_preloaded();
     const Key key = sum_key();
-    const Locked locked(LW_EXCLUSIVE);
+    const pg::Locked locked(board->lock);
     const TimestampTz now = GetCurrentTimestamp();
     int forgotten = 0;
     for (int i = 0; i < board->size; ++i) {

@@ -5,10 +5,14 @@
 
 namespace wc::pg {
 
-// Without exceptions: a leaf lock, under which nothing is raised and no other lock is taken.
+// Of a leaf lock: nothing is raised under it, and no other lock taken.
 class Locked {
   public:
-    explicit Locked(LWLock *lock, LWLockMode mode = LW_EXCLUSIVE) : lock_(lock) { LWLockAcquire(lock_, mode); }
+    // null: there is nothing to be kept out, and nothing is held.
+    explicit Locked(LWLock *lock, LWLockMode mode = LW_EXCLUSIVE) : lock_(lock) {
+        if (lock_ != nullptr)
+            LWLockAcquire(lock_, mode);
+    }
     Locked(const Locked &) = delete;
     Locked &operator=(const Locked &) = delete;
     ~Locked() {
@@ -16,11 +20,8 @@ class Locked {
             LWLockRelease(lock_);
     }
 
-  protected:
-    Locked() = default; // holds nothing
-
   private:
-    LWLock *lock_ = nullptr;
+    LWLock *lock_;
 };
 
 } // namespace wc::pg

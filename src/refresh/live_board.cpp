@@ -171,7 +171,7 @@ void survey() noexcept {
     if (memory == nullptr)
         return;
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         memory->survey_asked = true;
     }
     wake_process(memory->launcher);
@@ -180,7 +180,7 @@ void survey() noexcept {
 void restart(Oid database) noexcept {
     if (memory == nullptr)
         return;
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     for (int i = 0; i < memory->count; ++i) {
         Slot &slot = memory->slots[i];
         if (slot.pid == 0 || (OidIsValid(database) && pg_atomic_read_u32(&slot.database) != database))
@@ -194,7 +194,7 @@ void try_again(Oid database) noexcept {
     if (memory == nullptr)
         return;
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         Slot *slot = find(database);
         if (slot == nullptr || slot->state == State::Starting)
             return; // it hasn't looked yet
@@ -211,7 +211,7 @@ bool hold(Oid database) {
         return false;
     Slot *slot = nullptr;
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         slot = find_or_take(database);
         if (slot == nullptr)
             return false;
@@ -247,7 +247,7 @@ void release(Oid database) noexcept {
     if (memory == nullptr)
         return;
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         Slot *slot = find(database);
         if (slot != nullptr && slot->holds > 0) {
             slot->holds--;
@@ -260,7 +260,7 @@ void release(Oid database) noexcept {
 std::optional<Status> status(Oid database) {
     if (memory == nullptr)
         return {};
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     Slot *slot = find(database);
     if (slot == nullptr)
         return {};

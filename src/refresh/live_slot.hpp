@@ -2,6 +2,7 @@
 // launcher and what it starts).
 #pragma once
 
+#include "pg/locked.hpp"
 #include "refresh/live_board.hpp"
 
 extern "C" {
@@ -44,14 +45,6 @@ struct Board {
 };
 
 extern Board *memory; // null: the library was not loaded at server start
-
-class Locked {
-  public:
-    Locked() { LWLockAcquire(memory->lock, LW_EXCLUSIVE); }
-    Locked(const Locked &) = delete;
-    Locked &operator=(const Locked &) = delete;
-    ~Locked() { LWLockRelease(memory->lock); }
-};
 
 // All but wake_process() and find() need the lock.
 

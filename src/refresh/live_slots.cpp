@@ -22,7 +22,7 @@ uint32 my_process() {
 // The end of the worker's process. It has left the list of processes by then: the slot is taken before it connects.
 void detach(int, Datum number) {
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         Slot &slot = memory->slots[DatumGetInt32(number)];
         if (slot.pid != MyProcPid) // it didn't get it
             return;
@@ -44,7 +44,7 @@ void detach(int, Datum number) {
 
 void be_launcher(bool on) {
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         memory->on_by_default = on;
         memory->survey_asked = true;
         // What a launcher before this one had started has attached, or will find that it is not needed.
@@ -61,17 +61,17 @@ void be_launcher(bool on) {
 }
 
 bool take_survey() {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     return std::exchange(memory->survey_asked, false);
 }
 
 uint32 surveys() {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     return memory->surveys;
 }
 
 void on_by_default(bool value) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     if (std::exchange(memory->on_by_default, value) != value)
         memory->survey_asked = true;
 }
@@ -81,19 +81,19 @@ int slots() {
 }
 
 Status slot(int number) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     return status_of(memory->slots[number]);
 }
 
 void starting(int number) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     Slot &slot = memory->slots[number];
     if (slot.pid == 0)
         set_state(slot, State::Starting);
 }
 
 void not_started(int number, State why) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     Slot &slot = memory->slots[number];
     if (slot.pid != 0 || slot.state != State::Starting)
         return;
@@ -102,14 +102,14 @@ void not_started(int number, State why) {
 }
 
 bool is_on_by_default() {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     return memory->on_by_default;
 }
 
 size_t want(const std::vector<Oid> &databases) {
     size_t without = 0;
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         memory->surveys++;
         for (int i = 0; i < memory->count; ++i) {
             Slot &slot = memory->slots[i];
@@ -138,7 +138,7 @@ size_t want(const std::vector<Oid> &databases) {
 bool attach(int number, Oid *database) {
     pg::call([=] { on_shmem_exit(detach, Int32GetDatum(number)); });
     {
-        const Locked locked;
+        const pg::Locked locked(memory->lock);
         Slot &slot = memory->slots[number];
         if (slot.pid != 0 || slot.state != State::Starting)
             return false;
@@ -160,7 +160,7 @@ bool attach(int number, Oid *database) {
 }
 
 bool told_to_leave() {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     return mine->asked_to_leave;
 }
 
@@ -172,30 +172,30 @@ bool begin() {
     // In this order: who sets them does it the other way round.
     const auto news = static_cast<TimestampTz>(pg_atomic_exchange_u64(&mine->behind_since, 0));
     const bool doubt = pg_atomic_exchange_u32(&mine->doubt, 0) != 0;
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     mine->serving_since = earlier(mine->serving_since, news);
     return doubt;
 }
 
 void went_well() {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     mine->serving_since = 0;
     mine->sqlstate = 0;
 }
 
 void failed(int sqlstate) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     mine->sqlstate = sqlstate;
 }
 
 void looks_at(TimestampTz next_moment) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     mine->next_moment = next_moment;
     mine->failures = 0; // the process is well, whatever its views
 }
 
 void leave(State why) {
-    const Locked locked;
+    const pg::Locked locked(memory->lock);
     if (why == State::Failed) {
         count_failure(*mine, State::Failed);
         return;
