@@ -42,6 +42,14 @@ GRANT SELECT ON @extschema@.wc_query_stats_info TO PUBLIC;
 COMMENT ON VIEW @extschema@.wc_query_stats_info IS
 'How many statement patterns are kept, of how many at most, how many were evicted, when counting began; whether statements are counted, and identified (compute_query_id).';
 
+CREATE FUNCTION @extschema@.wc_query_totals()
+RETURNS TABLE (database_oid oid, calls bigint, failures bigint, total_ms double precision, rows bigint, slow bigint, bursts bigint)
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_query_totals';
+COMMENT ON FUNCTION @extschema@.wc_query_totals() IS
+'Internal: what statements have come to since the server''s start, by database; OID 0: databases after the first 50. Unlike wc_query_stats it forgets nothing.';
+
 CREATE FUNCTION @extschema@.wc_reset_query_stats()
 RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER PARALLEL UNSAFE

@@ -3,6 +3,7 @@
 
 #include "observe/observe.hpp"
 #include "observe/texts.hpp"
+#include "observe/totals.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
 #include "pg/locked.hpp"
@@ -158,6 +159,7 @@ Reference begin(Kind kind, const Statement &statement) noexcept {
     const Key key = key_of(kind, statement);
     const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&key), sizeof key, 0);
     const std::string_view text = texts::find(statement.query_id);
+    totals::add_burst(MyDatabaseId);
     const pg::Locked lock(table->lock);
     const uint32 place = find_place(key, hash);
     Head &head = table->heads[place];
@@ -206,6 +208,7 @@ void retract(Reference finding) noexcept {
     if (!stands(finding))
         return;
     Slot *const there = slot(place_of(finding));
+    totals::retract_burst(there->key.database);
     if (there->bursts > 1)
         there->bursts--;
     else

@@ -5,6 +5,7 @@
 #include "observe/history.hpp"
 #include "observe/monitor.hpp"
 #include "observe/slow.hpp"
+#include "observe/totals.hpp"
 #include "observe/tracker.hpp"
 #include "observe/violations.hpp"
 #include "pg/hooks.hpp"
@@ -35,6 +36,7 @@ void init() {
     loaded_at_start = process_shared_preload_libraries_in_progress;
     violations::init();
     if (pg::hooks::server_is_starting() && !IsBinaryUpgrade) {
+        totals::init();
         slow::init();
         bursts::init();
         tracker::init();

@@ -6,6 +6,7 @@
 
 #include "observe/observe.hpp"
 #include "observe/texts.hpp"
+#include "observe/totals.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
 #include "pg/locked.hpp"
@@ -170,6 +171,7 @@ void log(const Facts &facts, std::string_view text) noexcept {
         if (length > 0)
             memcpy(place->text, text.data(), length);
     }
+    totals::add_slow();
     if (pg::settings::log_slow_queries)
         log(facts, text);
 }

@@ -9,6 +9,7 @@
 
 #include "observe/mix.hpp"
 #include "observe/texts.hpp"
+#include "observe/totals.hpp"
 #include "pg/locked.hpp"
 
 #include <algorithm>
@@ -311,15 +312,22 @@ WC_HOT void transaction_ended() noexcept {
 void flush() noexcept {
     if (number_counted == 0)
         return;
+    totals::Counts all = {};
     {
         const pg::Locked locked(lock());
         header->others.roll(hour); // what comes after that hour was let go of counts in the latest that there is
         for (Counted &each : counted) {
-            if (each.last_executed != 0)
+            if (each.last_executed != 0) {
                 add_up(each, texts::find(each.query_id));
+                all.calls += each.calls;
+                all.failures += each.failures;
+                all.total_ns += static_cast<uint64>(each.total_ns);
+                all.rows += each.rows;
+            }
             each.last_executed = 0;
         }
     }
+    totals::add(all);
     number_counted = 0;
     added_up = latest;
 }

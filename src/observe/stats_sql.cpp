@@ -1,6 +1,7 @@
 // SQL-visible functions of the statement statistics: thin, no logic.
 #include "observe/shown.hpp"
 #include "observe/stats_read.hpp"
+#include "observe/totals.hpp"
 #include "pg/function.hpp"
 
 using namespace wc;
@@ -41,4 +42,17 @@ WC_FUNCTION(wc_query_patterns_kept) {
 WC_FUNCTION(wc_reset_query_stats) {
     require_preloaded();
     PG_RETURN_INT32(stats::reset());
+}
+
+// wc_query_totals(): one row for each database, and one (OID 0) for those without a place of their own. Errors: 55000
+// not preloaded.
+WC_FUNCTION(wc_query_totals) {
+    const auto totals = totals::list();
+    pg::ResultSet result(fcinfo);
+    for (const auto &[database, counts, slow, bursts] : totals)
+        result.add({std::to_string(database), number(static_cast<int64>(counts.calls)),
+                    number(static_cast<int64>(counts.failures)), milliseconds(static_cast<int64>(counts.total_ns)),
+                    number(static_cast<int64>(counts.rows)), number(static_cast<int64>(slow)),
+                    number(static_cast<int64>(bursts))});
+    return result.done();
 }

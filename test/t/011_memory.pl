@@ -71,6 +71,7 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_captured_columns()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_live_status()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_query_stats, wc_query_stats_info /* wc_query_patterns, wc_query_patterns_kept */' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_query_totals()' ],
     [ 'district', $cheap,  'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, 'SELECT * FROM wc_query_history' ],
     [ 'district', $costly, 'SELECT * FROM wc_query_history_status()' ],
