@@ -2,6 +2,7 @@
 // it looks at when its time has come, when the configuration was read again, and when what it waits for is there.
 #include "observe/monitor.hpp"
 
+#include "observe/connections.hpp"
 #include "observe/duty.hpp"
 #include "observe/history.hpp"
 
@@ -82,6 +83,7 @@ void run() {
     });
     std::vector<Post> posts;
     posts.emplace_back(history::duty());
+    posts.emplace_back(connections::duty());
     pg::Awoken awoken;
     while (ShutdownRequestPending == 0) {
         const Clock::time_point now = Clock::now();

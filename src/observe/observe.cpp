@@ -2,6 +2,7 @@
 #include "observe/observe.hpp"
 
 #include "observe/bursts.hpp"
+#include "observe/connections.hpp"
 #include "observe/history.hpp"
 #include "observe/monitor.hpp"
 #include "observe/slow.hpp"
@@ -41,6 +42,7 @@ void init() {
         bursts::init();
         tracker::init();
         history::init();
+        connections::init();
         monitor::init();
     }
 }

@@ -6,6 +6,8 @@ extern "C" {
 #include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "executor/executor.h"
+#include "postmaster/postmaster.h"
+#include "storage/proc.h"
 #include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
@@ -84,6 +86,26 @@ const char *caller_message_level() {
     const GucStack *saved = level->gen.stack;
     const bool raised = saved != nullptr && saved->state == GUC_SAVE;
     return config_enum_lookup_by_value(level, raised ? saved->prior.val.enumval : client_min_messages);
+}
+
+// The server doesn't tell where its array of states is, only where this process has its place in it.
+const PgBackendStatus *backend_status(const PGPROC *process) {
+    if (MyBEEntry == nullptr)
+        return nullptr;
+#if PG_VERSION_NUM >= 170000
+    return MyBEEntry - MyProcNumber + GetNumberFromPGProc(process);
+#else
+    const BackendId its = process->backendId;
+    return its != InvalidBackendId ? MyBEEntry - MyBackendId + its : nullptr;
+#endif
+}
+
+int reserved_connections() {
+#if PG_VERSION_NUM >= 160000
+    return SuperuserReservedConnections + ReservedConnections;
+#else
+    return ReservedBackends;
+#endif
 }
 
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate) {

@@ -9,6 +9,10 @@ extern "C" {
 }
 #endif
 
+extern "C" {
+#include "utils/backend_status.h"
+}
+
 namespace wc::pg::compat {
 
 // The schema of an extension. Exported by the server from 16 on. Plain server code: call it inside a guard.
@@ -25,6 +29,13 @@ bool owns_database(Oid database, Oid role);
 
 // Has the server compute query ids where compute_query_id is auto. Once, while it loads its libraries.
 void enable_query_ids();
+
+// What a process shows of itself in pg_stat_activity, which it may be writing just now; null: nothing yet. It may still
+// be what the process that had its place before has left.
+const PgBackendStatus *backend_status(const PGPROC *process);
+
+// How many of max_connections are not for everybody.
+int reserved_connections();
 
 // A tree walker as the server's walker functions take it: before 16 they are declared without its parameters.
 #if PG_VERSION_NUM >= 160000

@@ -129,6 +129,13 @@ void ResultSet::add(const Row &row) {
     });
 }
 
+void ResultSet::add(Datum *values, bool *nulls, int count) {
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo_->resultinfo);
+    if (count != info->setDesc->natts)
+        throw std::logic_error("row width differs from the function's result");
+    call([=] { tuplestore_putvalues(info->setResult, info->setDesc, values, nulls); });
+}
+
 Datum ResultSet::done() {
     MemoryContextDelete(memory_);
     memory_ = nullptr;

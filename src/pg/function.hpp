@@ -40,6 +40,8 @@ class ResultSet {
     explicit ResultSet(FunctionCallInfo fcinfo);
     // Adds a row: every value in its text form, converted to the declared column type.
     void add(const Row &row);
+    // Adds a row of values as the server has them, and which of them are NULL: count is the number of columns.
+    void add(Datum *values, bool *nulls, int count);
     // What the C function returns.
     [[nodiscard]] Datum done();
 

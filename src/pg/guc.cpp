@@ -33,6 +33,7 @@ int n_plus_one_threshold = 10;
 int n_plus_one_window = 1000;
 int64_t n_plus_one_allowed_ids[n_plus_one_allowed_most];
 int n_plus_one_allowed_count = 0;
+int monitor_interval = 30;
 
 namespace {
 
@@ -173,6 +174,9 @@ void define() {
     DefineCustomStringVariable("whitecross.n_plus_one_allowed", "Query ids that may be repeated in a loop.",
                                "A list, separated by commas; wc_n_plus_one leaves them out.", &n_plus_one_allowed, "",
                                PGC_SUSET, 0, check_allowed, assign_allowed, nullptr);
+    DefineCustomIntVariable("whitecross.monitor_interval", "The time between two samples of the server's connections.",
+                            "And of the pooler's.", &monitor_interval, 30, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr,
+                            nullptr, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }
 

@@ -34,6 +34,8 @@ extern bool track_nested;   // whitecross.track_nested: also those that function
 extern int query_stats_max; // whitecross.query_stats_max: statement patterns that are kept
 extern int query_text_size; // whitecross.query_text_size: bytes of a normalised text that are kept
 
+extern int monitor_interval; // whitecross.monitor_interval: seconds between two samples of connections
+
 // Defines them and reserves the prefix. Called once, by _PG_init.
 void define();
 

@@ -17,7 +17,7 @@ namespace {
 
 // A list that needs no memory of its own: the library has no static initialisers that could fail.
 template <typename T> struct Subscribers {
-    std::array<T, 12> items = {};
+    std::array<T, 24> items = {};
     size_t count = 0;
     void add(T item) {
         if (count == items.size())

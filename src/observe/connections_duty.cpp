@@ -1,0 +1,54 @@
+// The monitor's duty to the connections: a sample each whitecross.monitor_interval.
+#include "observe/connections_board.hpp"
+#include "observe/connections_sample.hpp"
+#include "observe/duty.hpp"
+#include "pg/guc.hpp"
+
+namespace wc::observe::connections {
+
+namespace {
+
+class Sampling final : public monitor::Duty {
+  public:
+    [[nodiscard]] std::chrono::milliseconds interval() const override {
+        return std::chrono::seconds(pg::settings::monitor_interval);
+    }
+
+    [[nodiscard]] Failure failure() const override {
+        return {"names and limits of databases and roles can't be looked up",
+                "Connections are counted all the same, with the names and limits that were known before."};
+    }
+
+    void look() override {
+        Sample sample = count();
+        const auto failure = pg::transaction([&] { name_groups(sample); });
+        if (failure)
+            complete(sample);
+        known_.databases = sample.databases;
+        known_.roles = sample.roles;
+        board::put(sample);
+        if (failure)
+            throw *failure;
+    }
+
+  private:
+    // What the catalogues could not tell, from the sample before.
+    void complete(Sample &sample) const {
+        for (const auto &each : sample.groups) {
+            if (const auto found = known_.databases.find(each.first.first); found != known_.databases.end())
+                sample.databases.insert(*found);
+            if (const auto found = known_.roles.find(each.first.second); found != known_.roles.end())
+                sample.roles.insert(*found);
+        }
+    }
+
+    Sample known_;
+};
+
+} // namespace
+
+std::unique_ptr<monitor::Duty> duty() {
+    return std::make_unique<Sampling>();
+}
+
+} // namespace wc::observe::connections
