@@ -120,6 +120,8 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_suggest_indexes_skipped() /* wc_unjudged_statements */', 'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT * FROM wc_server_health()' ],
+    [ 'district', $costly, 'SELECT * FROM wc_metrics() /* wc_database_metrics, wc_server_metrics, wc_metric_views */' ],
+    [ 'district', $costly, 'SELECT wc_prometheus()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );
 
@@ -145,6 +147,7 @@ my @failing = (
     q{SELECT wc_set_schedule('nonsense', 'hourly')},
     q{SELECT wc_set_schedule('allergy_summary', 'nonsense')},
     q{SELECT wc_compare_baseline('nonsense')},
+    q{SELECT * FROM wc_metrics('nonsense')},
 );
 my @failing_costly = (
     q{SELECT * FROM wc_add_view('own', 'SELECT s."id", now() AS t FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id'])},
