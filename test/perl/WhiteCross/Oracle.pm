@@ -106,7 +106,7 @@ sub consult {
     my $seeds        = $ENV{WC_ORACLE_SEEDS}        // 10;
     my $first        = $ENV{WC_ORACLE_FIRST_SEED}   // 1;
     my $transactions = $ENV{WC_ORACLE_TRANSACTIONS} // 2000;
-    my $node = new_node("oracle_$kind", conf => "max_prepared_transactions = 20\nfsync = off\nautovacuum_naptime = 1\nlog_statement = none\n");
+    my $node = new_node("oracle_$kind", conf => "max_prepared_transactions = 20\nfsync = off\nautovacuum_naptime = 1\nlog_statement = none\nwhitecross.lock_timeout = 300ms\n");
     make_template($node, 'plain',   $kind, 0);
     make_template($node, 'divided', $kind, 1);
     my %total;
@@ -140,7 +140,7 @@ sub new {
     my $self = bless { node => $node, seed => $seed, clock => $anchor, transactions => 0, refreshes => 0, held => [], disabled => [], slipped => {}, unsound => 0, count => {},
         recent => [], control => WhiteCross::Session->new($node, $database) }, $class;
     $self->{writers} = [ map { WhiteCross::Session->new($node, $database) } 1 .. SESSIONS ];
-    $_->ask("SET lock_timeout = '400ms'; SET deadlock_timeout = '20ms'; SET jit = off; SET client_min_messages = warning;") for @{ $self->{writers} };
+    $_->ask("SET lock_timeout = '150ms'; SET deadlock_timeout = '20ms'; SET jit = off; SET client_min_messages = warning;") for @{ $self->{writers} };
     $self->{control}->ask('SET client_min_messages = warning; SET jit = off;');
     my (%columns, %spare);
     for ($self->{control}->ask(q{SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a
@@ -274,7 +274,7 @@ sub refresh_all {
     if ($workers == 0 && chance(0.15)) {
         # In a transaction that writes too, before and after. What it writes after the refresh is for the next one.
         my $write = sub { my $t; do { $t = $self->{writes}->statement([], map { $_ => 1 } qw(update insert soft_delete parent)) } while $t =~ /\\copy/; $t };
-        ($before, $after) = ("SET lock_timeout = '400ms'; BEGIN; " . $write->(), chance(0.6) ? 'COMMIT;' : 'ROLLBACK;');
+        ($before, $after) = ("SET lock_timeout = '150ms'; BEGIN; " . $write->(), chance(0.6) ? 'COMMIT;' : 'ROLLBACK;');
         push @{ $self->{recent} }, '-- in its transaction', $before, "(the refresh) $after";
         $self->{control}->send("$before\n" . refresh_sql($self->now, $mode, 0) . (chance(0.5) ? $write->() : '') . "\n$after RESET lock_timeout;");
         $self->check_errors('the refreshing session', $self->{control}->answer);
