@@ -5,6 +5,7 @@
 #include "observe/connections.hpp"
 #include "observe/duty.hpp"
 #include "observe/history.hpp"
+#include "observe/visit.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"
@@ -82,6 +83,7 @@ void run() {
         BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     });
     std::vector<Post> posts;
+    posts.emplace_back(visit::duty()); // first: the others are told by it what became of what they asked for
     posts.emplace_back(history::duty());
     posts.emplace_back(connections::duty());
     pg::Awoken awoken;

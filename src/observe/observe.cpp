@@ -9,6 +9,7 @@
 #include "observe/totals.hpp"
 #include "observe/tracker.hpp"
 #include "observe/violations.hpp"
+#include "observe/visit.hpp"
 #include "pg/hooks.hpp"
 #include "pg/spi.hpp"
 
@@ -43,6 +44,7 @@ void init() {
         tracker::init();
         history::init();
         connections::init();
+        visit::init();
         monitor::init();
     }
 }

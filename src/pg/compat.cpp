@@ -36,6 +36,10 @@ bool owns_database(Oid database, Oid role) {
     return object_ownercheck(DatabaseRelationId, database, role);
 }
 
+bool owns_extension(Oid extension, Oid role) {
+    return object_ownercheck(ExtensionRelationId, extension, role);
+}
+
 #else
 
 Oid extension_schema(Oid extension) {
@@ -58,6 +62,10 @@ void check_permissions(PlannedStmt *plan) {
 
 bool owns_database(Oid database, Oid role) {
     return pg_database_ownercheck(database, role);
+}
+
+bool owns_extension(Oid extension, Oid role) {
+    return pg_extension_ownercheck(extension, role);
 }
 
 #endif

@@ -27,6 +27,9 @@ void check_permissions(PlannedStmt *plan);
 // Whether a role owns a database. Plain server code.
 bool owns_database(Oid database, Oid role);
 
+// Whether a role owns an extension. Plain server code.
+bool owns_extension(Oid extension, Oid role);
+
 // Has the server compute query ids where compute_query_id is auto. Once, while it loads its libraries.
 void enable_query_ids();
 

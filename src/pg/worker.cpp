@@ -26,10 +26,10 @@ struct Worker::Handle {
 
 namespace {
 
-BackgroundWorker describe(const Program &program) {
+BackgroundWorker describe(const Program &program, On on = On::Primary) {
     BackgroundWorker worker = {};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_start_time = on == On::StandbyToo ? BgWorkerStart_ConsistentState : BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = BGW_NEVER_RESTART;
     strlcpy(worker.bgw_library_name, "$libdir/whitecross", sizeof(worker.bgw_library_name));
     strlcpy(worker.bgw_function_name, program.entry, sizeof(worker.bgw_function_name));
@@ -153,8 +153,8 @@ void Worker::wait(long milliseconds) {
     });
 }
 
-std::optional<FreeWorker> FreeWorker::start(const Program &program, Datum argument) {
-    BackgroundWorker worker = describe(program);
+std::optional<FreeWorker> FreeWorker::start(const Program &program, Datum argument, On on) {
+    BackgroundWorker worker = describe(program, on);
     worker.bgw_notify_pid = MyProcPid;
     worker.bgw_main_arg = argument;
     BackgroundWorker *const description = &worker;
@@ -176,15 +176,18 @@ bool FreeWorker::running() const {
     return now == BGWH_STARTED || now == BGWH_NOT_YET_STARTED;
 }
 
+void FreeWorker::stop() noexcept {
+    if (handle_ != nullptr)
+        TerminateBackgroundWorker(handle_);
+}
+
 void FreeWorker::forget() {
     if (handle_ != nullptr)
         pfree(std::exchange(handle_, nullptr));
 }
 
 void register_static_worker(const Program &program, On on) {
-    BackgroundWorker worker = describe(program);
-    if (on == On::StandbyToo)
-        worker.bgw_start_time = BgWorkerStart_ConsistentState;
+    BackgroundWorker worker = describe(program, on);
     worker.bgw_restart_time = 5;
     BackgroundWorker *const description = &worker;
     call([=] { RegisterBackgroundWorker(description); });

@@ -57,13 +57,18 @@ class Worker {
     Handle *handle_;
 };
 
+// Where a worker runs: once the server can be written, or on a standby, as soon as it can be read.
+enum class On { Primary, StandbyToo };
+
 // A worker that outlives who started it.
 class FreeWorker {
   public:
     // Nothing where no slot for a worker is free. Throws Error.
-    static std::optional<FreeWorker> start(const Program &program, Datum argument);
+    static std::optional<FreeWorker> start(const Program &program, Datum argument, On on = On::Primary);
     // False once the process is gone, or could not be started. This process's latch is set when that changes.
     [[nodiscard]] bool running() const;
+    // Asks it to stop: see WorkerProcess::stop_requested. One that has not begun yet doesn't begin.
+    void stop() noexcept;
     // Forgets it; the worker goes on.
     void forget();
 
@@ -71,9 +76,6 @@ class FreeWorker {
     explicit FreeWorker(BackgroundWorkerHandle *handle) : handle_(handle) {}
     BackgroundWorkerHandle *handle_;
 };
-
-// Where a worker of the server's own runs: once the server can be written, or on a standby, as soon as it can be read.
-enum class On { Primary, StandbyToo };
 
 // A worker that the server runs from its start, or its promotion, to its end, and starts again 5 seconds after it has
 // failed. Only while the server loads the library.

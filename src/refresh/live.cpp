@@ -1,15 +1,14 @@
-// What sessions do for live mode: wake the worker after a commit, make it leave a database that is wanted whole, and
+// What sessions do for live mode: wake the worker after a commit, make it leave a database that is claimed whole, and
 // let the launcher know what may have changed about which databases want a worker.
 #include "refresh/live.hpp"
 
-#include "pg/compat.hpp"
+#include "pg/claims.hpp"
 #include "pg/worker.hpp"
 #include "refresh/change_log.hpp"
 #include "refresh/live_board.hpp"
 
 extern "C" {
 #include "access/twophase.h"
-#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "replication/logicalworker.h"
@@ -29,28 +28,11 @@ struct Effects {
     bool try_again;
 };
 constinit Effects effects = {};
-constinit Oid held = InvalidOid; // the database whose worker this transaction keeps away
 
-// Keeps the worker away from a database until the end of the transaction, if that is for this user to ask.
-void hold_away(const char *database) {
-    const Oid oid = pg::call([=] {
-        const Oid found = get_database_oid(database, true);
-        return OidIsValid(found) && pg::compat::owns_database(found, GetUserId()) ? found : InvalidOid;
-    });
-    if (!OidIsValid(oid) || OidIsValid(held)) // it is on its own in its transaction: these commands refuse a block
-        return;
-    if (board::hold(oid))
-        held = oid;
-}
-
-const DefElem *option(List *options, const char *name) {
-    ListCell *cell;
-    foreach (cell, options) {
-        const auto *element = lfirst_node(DefElem, cell);
-        if (strcmp(element->defname, name) == 0)
-            return element;
-    }
-    return nullptr;
+// Of the claims that there are, only one on the whole database concerns the worker: it sees for itself when the
+// extension goes or changes.
+bool give_way(Oid database, pg::claims::Claim claim) {
+    return claim == pg::claims::Claim::Database && board::hold(database);
 }
 
 // Whether a relation is there and is no temporary one. Views are made of others.
@@ -132,28 +114,11 @@ void before(Node *statement) {
         if (const auto *alter = reinterpret_cast<AlterRoleSetStmt *>(statement); alter->role == nullptr)
             settings_change(alter->database);
         break;
-    case T_CreatedbStmt: {
-        const DefElem *from = option(reinterpret_cast<CreatedbStmt *>(statement)->options, "template");
-        if (from != nullptr && from->arg != nullptr)
-            hold_away(pg::call([=] { return defGetString(const_cast<DefElem *>(from)); }));
-        effects.survey = true;
-        break;
-    }
+    case T_CreatedbStmt:
     case T_DropdbStmt:
-        hold_away(reinterpret_cast<DropdbStmt *>(statement)->dbname);
+    case T_AlterDatabaseStmt: // whether it allows connections, whether it is a template
         effects.survey = true;
         break;
-    case T_RenameStmt:
-        if (const auto *rename = reinterpret_cast<RenameStmt *>(statement); rename->renameType == OBJECT_DATABASE)
-            hold_away(rename->subname);
-        break;
-    case T_AlterDatabaseStmt: {
-        const auto *alter = reinterpret_cast<AlterDatabaseStmt *>(statement);
-        if (option(alter->options, "tablespace") != nullptr)
-            hold_away(alter->dbname);
-        effects.survey = true; // whether it allows connections, whether it is a template
-        break;
-    }
     case T_CreateExtensionStmt:
     case T_AlterExtensionStmt: {
         const char *extension = IsA(statement, CreateExtensionStmt)
@@ -186,8 +151,6 @@ WC_HOT void at_end(XactEvent event) {
     } else if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) {
         return;
     }
-    if (OidIsValid(held))
-        board::release(std::exchange(held, InvalidOid));
     effects = {};
 }
 
@@ -204,6 +167,7 @@ void init() {
     pg::hooks::shared_memory(board::block);
     pg::hooks::before_utility(before);
     pg::hooks::at_transaction_end(at_end);
+    pg::claims::subscribe({give_way, board::release});
     pg::register_static_worker({"wc_live_launcher", "whitecross live launcher", "whitecross live launcher"});
 }
 
