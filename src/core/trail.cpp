@@ -19,10 +19,9 @@ void Trail::add(std::int64_t now, std::uint64_t value) {
 }
 
 std::int64_t Trail::since_above(std::int64_t now, std::uint64_t value) const {
-    for (const Point &point : points_)
-        if (point.value > value)
-            return std::max<std::int64_t>(now - point.at, 0);
-    return 0;
+    const auto above = std::upper_bound(points_.begin(), points_.end(), value,
+                                        [](std::uint64_t v, const Point &point) { return v < point.value; });
+    return above == points_.end() ? 0 : std::max<std::int64_t>(now - above->at, 0);
 }
 
 double Trail::growth(std::int64_t now, std::int64_t span) const {

@@ -2,6 +2,7 @@
 // it looks at when its time has come, when the configuration was read again, and when what it waits for is there.
 #include "observe/monitor.hpp"
 
+#include "observe/alerts.hpp"
 #include "observe/connections.hpp"
 #include "observe/duty.hpp"
 #include "observe/history.hpp"
@@ -86,6 +87,7 @@ void run() {
     posts.emplace_back(visit::duty()); // first: the others are told by it what became of what they asked for
     posts.emplace_back(history::duty());
     posts.emplace_back(connections::duty());
+    posts.emplace_back(alerts::duty()); // last: what the others have read is fresh
     pg::Awoken awoken;
     while (ShutdownRequestPending == 0) {
         const Clock::time_point now = Clock::now();

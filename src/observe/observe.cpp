@@ -1,6 +1,7 @@
 // The room's beginning: whether the server loads the library at its start, and what subscribes then.
 #include "observe/observe.hpp"
 
+#include "observe/alerts.hpp"
 #include "observe/bursts.hpp"
 #include "observe/connections.hpp"
 #include "observe/history.hpp"
@@ -45,6 +46,7 @@ void init() {
         history::init();
         connections::init();
         visit::init();
+        alerts::init();
         monitor::init();
     }
 }

@@ -21,14 +21,15 @@ enum class Watched : uint8 {
     ViewAge,            // of a view, in times of its schedule's interval; subject: view, as SQL writes its name
     RefreshFailed,      // refreshes of a view that failed in a row, since the last one that didn't; subject: view
     ChangeLog,          // percent of whitecross.change_log_limit that wc_change has; subject: database
-    TransactionIdAge,   // of a database: age(datfrozenxid); subject: database
+    TransactionIdAge,   // age(datfrozenxid) of a database, which is the whole server's trouble; subject: database
     ReplicationLag,     // seconds; subject: the standby's application_name, a slot's name, or standby
 };
 
 // Trivial: it goes through shared memory.
 struct Reading {
     Watched name;
-    char subject[2 * NAMEDATALEN + 8]; // names only, never a value of a row; in the encoding of its database
+    char subject[2 * NAMEDATALEN + 8]; // names only, never a value of a row
+    int encoding;                      // of the subject: that of the database it was read in
     Oid database;                      // InvalidOid: the server
     double value;
     double warning;  // raised when the value is above it; negative: never

@@ -330,6 +330,21 @@ std::vector<Violated> list() {
     return found;
 }
 
+std::vector<Sum> sums() {
+    require_preloaded();
+    std::vector<Sum> found(board->size);
+    size_t count = 0;
+    {
+        const pg::Locked locked(board->lock, LW_SHARED);
+        const int64 now = minute_of(GetCurrentTimestamp());
+        for (int i = 0; i < board->size; ++i)
+            if (const Entry &entry = entries()[i]; board->heads[i].last_seen != 0 && entry.key.kind == Kind::All)
+                found[count++] = {entry.key.database, core::total(entry.minutes, now, 60)};
+    }
+    found.resize(count);
+    return found;
+}
+
 const char *level(uint64 last_hour) {
     if (last_hour > static_cast<uint64>(pg::settings::violations_critical))
         return "critical";

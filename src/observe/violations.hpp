@@ -44,6 +44,13 @@ void init();
 // not preloaded.
 std::vector<Violated> list();
 
+// The sums of all databases in which there were any. Throws 55000.
+struct Sum {
+    Oid database = InvalidOid;
+    uint64 last_hour = 0;
+};
+std::vector<Sum> sums();
+
 // "ok", "warning" or "critical", by whitecross.violations_warning and violations_critical.
 const char *level(uint64 last_hour);
 

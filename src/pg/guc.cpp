@@ -2,6 +2,7 @@
 #include "pg/guc.hpp"
 
 #include "pg/guard.hpp"
+#include "pg/guc_alerts.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -177,6 +178,7 @@ void define() {
     DefineCustomIntVariable("whitecross.monitor_interval", "The time between two samples of the server's connections.",
                             "And of the pooler's.", &monitor_interval, 30, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
+    alert::define();
     MarkGUCPrefixReserved("whitecross");
 }
 

@@ -105,6 +105,7 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations_info()' ],
     [ 'district', $cheap,  'SELECT wc_reset_constraint_violations()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_connections, wc_connections()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_alerts, wc_alert_status() /* wc_raised_alerts */' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],
     [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],

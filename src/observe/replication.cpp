@@ -1,0 +1,121 @@
+// How far whoever follows the write-ahead log is behind.
+#include "observe/replication.hpp"
+
+#include "pg/compat.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "access/xlogrecovery.h"
+#include "replication/slot.h"
+#include "replication/walreceiver.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/lwlock.h"
+#include "storage/procarray.h"
+#include "storage/spin.h"
+}
+
+namespace wc::observe {
+
+namespace {
+
+struct Follower {
+    pid_t pid;
+    XLogRecPtr at;
+};
+
+// The followers that are connected. Not those that only take a base backup.
+std::vector<Follower> connected() {
+    std::vector<Follower> found;
+    found.reserve(max_wal_senders);
+    for (int i = 0; i < max_wal_senders; ++i) {
+        WalSnd *const sender = &WalSndCtl->walsnds[i];
+        SpinLockAcquire(&sender->mutex);
+        const pid_t pid = sender->pid;
+        const WalSndState state = sender->state;
+        const XLogRecPtr flush = sender->flush;
+        const XLogRecPtr apply = sender->apply;
+        SpinLockRelease(&sender->mutex);
+        // One that only keeps the log applies nothing; one that has just come has not said where it is.
+        const XLogRecPtr at = !XLogRecPtrIsInvalid(apply) ? apply : flush;
+        if (pid != 0 && (state == WALSNDSTATE_STREAMING || state == WALSNDSTATE_CATCHUP) && !XLogRecPtrIsInvalid(at))
+            found.push_back({pid, at});
+    }
+    return found;
+}
+
+std::string application_name_of(pid_t pid) {
+    char name[NAMEDATALEN] = "";
+    const PGPROC *const process = BackendPidGetProc(pid);
+    if (const PgBackendStatus *const status = process != nullptr ? pg::compat::backend_status(process) : nullptr)
+        strlcpy(name, status->st_appname, sizeof name);
+    return name[0] != '\0' ? name : "pid " + std::to_string(pid);
+}
+
+struct Slot {
+    NameData name;
+    XLogRecPtr at;
+};
+
+// The slots that nobody is connected to: the log is kept for them.
+std::vector<Slot> waiting_slots() {
+    std::vector<Slot> found(max_replication_slots);
+    size_t count = 0;
+    LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+    for (int i = 0; i < max_replication_slots; ++i) {
+        ReplicationSlot *const slot = &ReplicationSlotCtl->replication_slots[i];
+        if (!slot->in_use)
+            continue;
+        SpinLockAcquire(&slot->mutex);
+        const bool waits = slot->active_pid == 0 && slot->data.persistency == RS_PERSISTENT;
+        const XLogRecPtr at = slot->data.database != InvalidOid ? slot->data.confirmed_flush : slot->data.restart_lsn;
+        const NameData name = slot->data.name;
+        SpinLockRelease(&slot->mutex);
+        if (waits && !XLogRecPtrIsInvalid(at))
+            found[count++] = {name, at};
+    }
+    LWLockRelease(ReplicationSlotControlLock);
+    found.resize(count);
+    return found;
+}
+
+double seconds_since(TimestampTz at) {
+    return at == 0 ? 0 : std::max(0.0, static_cast<double>(GetCurrentTimestamp() - at) / USECS_PER_SEC);
+}
+
+// Of this server, as a standby: by the commits that it has received and not replayed; of one that has lost its primary,
+// since it heard of it last.
+double own_lag() {
+    if (PrimaryConnInfo != nullptr && *PrimaryConnInfo != '\0' && !WalRcvStreaming()) {
+        SpinLockAcquire(&WalRcv->mutex);
+        const TimestampTz heard = WalRcv->lastMsgReceiptTime;
+        SpinLockRelease(&WalRcv->mutex);
+        return seconds_since(heard);
+    }
+    const bool behind = GetWalRcvFlushRecPtr(nullptr, nullptr) > GetXLogReplayRecPtr(nullptr);
+    return behind ? seconds_since(GetLatestXTime()) : 0;
+}
+
+} // namespace
+
+std::vector<Lag> Replication::look(int64 now) {
+    const bool standby = RecoveryInProgress();
+    log_.add(now, standby ? GetWalRcvFlushRecPtr(nullptr, nullptr) : GetFlushRecPtr(nullptr));
+    std::map<std::string, double> lags; // followers may share a name: the one that is furthest behind counts
+    const auto add = [&lags](const std::string &subject, double seconds) {
+        lags[subject] = std::max(lags[subject], seconds);
+    };
+    for (const Follower &follower : connected())
+        add(application_name_of(follower.pid), static_cast<double>(log_.since_above(now, follower.at)) / 1000);
+    for (const Slot &slot : waiting_slots())
+        add(std::string("slot ") + NameStr(slot.name), static_cast<double>(log_.since_above(now, slot.at)) / 1000);
+    if (standby)
+        add("standby", own_lag());
+    std::vector<Lag> found;
+    for (const auto &[subject, seconds] : lags)
+        found.push_back({subject, seconds});
+    return found;
+}
+
+} // namespace wc::observe

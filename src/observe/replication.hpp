@@ -1,0 +1,26 @@
+// How far standbys, and whoever else follows the write-ahead log, are behind: in time, from both ends.
+#pragma once
+
+#include "core/trail.hpp"
+#include "pg/guard.hpp"
+
+namespace wc::observe {
+
+struct Lag {
+    std::string subject; // the follower's application_name, "slot ..." of one that nobody is connected to, or standby
+    double seconds;
+};
+
+// Looks again and again, and remembers where the log stood: the age of what a follower has not applied yet is known
+// then, even if the follower has stopped and says nothing new.
+class Replication {
+  public:
+    // Of each follower of this server; and of this server, where it is a standby itself. In a transaction. Throws
+    // Error. now: milliseconds of a clock that is never set back.
+    std::vector<Lag> look(int64 now);
+
+  private:
+    core::Trail log_{24 * 3600000, 5000}; // positions of the log by time: a day of them, 5 s apart
+};
+
+} // namespace wc::observe
