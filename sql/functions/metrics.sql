@@ -35,6 +35,7 @@ SET lock_timeout = '100ms'
 AS $database_metrics$
 DECLARE
     this constant jsonb := jsonb_build_object('database', current_database());
+    preloaded constant boolean := @extschema@.wc_preloaded(); -- this loads the library, without which its settings are not known
 BEGIN
     IF family IS NULL OR family = 'extension' THEN
         RETURN QUERY
@@ -154,9 +155,9 @@ BEGIN
             SELECT m.name, m.type, m.help, this || jsonb_build_object('schema', i.schema_name, 'table', i.table_name, 'index', i.index_name), m.value::double precision
               FROM largest AS i
              CROSS JOIN LATERAL (VALUES
-                ('whitecross_index_size_bytes', 'gauge', 'Size on disk of the index; of the 50 largest of the base tables and views.', i.size_bytes),
-                ('whitecross_index_scans_total', 'counter', 'Scans of the index on this server; of the 50 largest of the base tables and views.', i.scans),
-                ('whitecross_index_tuples_read_total', 'counter', 'Entries that scans of the index have returned; of the 50 largest of the base tables and views.', i.tuples_read)
+                ('whitecross_index_size_bytes', 'gauge', 'Size on disk of the index; of the largest of the base tables and views.', i.size_bytes),
+                ('whitecross_index_scans_total', 'counter', 'Scans of the index on this server; of the largest of the base tables and views.', i.scans),
+                ('whitecross_index_tuples_read_total', 'counter', 'Entries that scans of the index have returned; of the largest of the base tables and views.', i.tuples_read)
              ) AS m (name, type, help, value)
              WHERE family IS DISTINCT FROM 'indexes'
             UNION ALL
@@ -172,7 +173,7 @@ BEGIN
         END;
     END IF;
 
-    IF NOT @extschema@.wc_preloaded() THEN
+    IF NOT preloaded THEN
         RETURN;
     END IF;
 
@@ -184,7 +185,7 @@ BEGIN
     IF family IS NULL OR family = 'violations_by_constraint' THEN
         RETURN QUERY
         SELECT 'whitecross_constraint_recent_violations', 'gauge',
-               'Violations of the constraint in the last hour; of the 50 constraints that were violated most, and of the others together.',
+               'Violations of the constraint in the last hour.',
                this || jsonb_build_object('table', r.table_name, 'constraint', r.constraint_name, 'kind', r.kind), sum(r.last_hour)::double precision
           FROM (SELECT CASE WHEN v.place <= 50 THEN coalesce(v.table_name, '(none)') ELSE '(other)' END AS table_name,
                        CASE WHEN v.place <= 50 THEN coalesce(v.constraint_name, '(none)') ELSE '(other)' END AS constraint_name,
@@ -210,12 +211,54 @@ BEGIN
     IF family IS NULL OR family = 'transaction_ids' THEN
         RETURN QUERY
         SELECT 'whitecross_database_transaction_id_age', 'gauge',
-               'Age of the oldest transaction id that the database may still hold; of the 50 oldest, and of the others the highest.',
+               'Age of the oldest transaction id that the database may still hold.',
                jsonb_build_object('database', d.name), max(d.age)::double precision
           FROM (SELECT CASE WHEN row_number() OVER (ORDER BY age(b.datfrozenxid) DESC, b.datname) <= 50 THEN b.datname ELSE '(other)' END AS name,
                        age(b.datfrozenxid) AS age
                   FROM pg_database AS b) AS d
          GROUP BY d.name;
+    END IF;
+
+    IF family IS NULL OR family IN ('connections', 'connections_by_database', 'connections_by_role', 'connection_limit_of_database',
+                                    'connection_limit_of_role', 'oldest_transaction') THEN
+        RETURN QUERY
+        WITH sample AS MATERIALIZED (
+            SELECT c.scope, coalesce(c.database, '(dropped)') AS database, coalesce(c.role, '(dropped)') AS role, c.active, c.idle, c.idle_in_transaction,
+                   c.waiting, c.total, c.max, extract(epoch FROM c.oldest_transaction)::double precision AS oldest,
+                   row_number() OVER (PARTITION BY c.scope ORDER BY c.total DESC, c.database, c.role) AS place
+              FROM @extschema@.wc_connections() AS c WHERE c.scope <> 'database and role'
+        ), grouped AS (
+            SELECT s.scope, CASE s.scope WHEN 'server' THEN '{}' ELSE jsonb_build_object(s.scope, CASE WHEN s.place > 50 THEN '(other)'
+                                              WHEN s.scope = 'database' THEN s.database ELSE s.role END) END AS labels,
+                   CASE s.scope WHEN 'server' THEN 'connections' ELSE 'connections_by_' || s.scope END AS family,
+                   CASE s.scope WHEN 'server' THEN 'whitecross_connections_' ELSE 'whitecross_' || s.scope || '_connections_' END AS prefix,
+                   CASE s.scope WHEN 'server' THEN 'of clients' WHEN 'database' THEN 'to the database' ELSE 'of the role' END AS whose,
+                   s.active, s.idle, s.idle_in_transaction, s.waiting, s.total
+              FROM sample AS s
+        )
+        SELECT g.prefix || m.name, 'gauge', format(m.help, g.whose), g.labels, sum(m.value)::double precision
+          FROM grouped AS g
+         CROSS JOIN LATERAL (VALUES
+            ('open', 'Connections %s.', g.total),
+            ('active', 'Connections %s that run a statement.', g.active),
+            ('idle', 'Connections %s that wait for the client outside a transaction.', g.idle),
+            ('idle_in_transaction', 'Connections %s that wait for the client within a transaction.', g.idle_in_transaction),
+            ('waiting', 'Connections %s that wait for a lock.', g.waiting)
+         ) AS m (name, help, value)
+         WHERE g.family = coalesce($1, g.family)
+         GROUP BY g.prefix, m.name, m.help, g.whose, g.labels
+        UNION ALL
+        SELECT 'whitecross_connections_limit', 'gauge', 'Connections that there may be: max_connections less those that are reserved.', '{}', s.max
+          FROM sample AS s WHERE s.scope = 'server' AND coalesce($1, 'connections') = 'connections'
+        UNION ALL
+        SELECT format('whitecross_%s_connection_limit', s.scope), 'gauge',
+               format('Connections that the %s may have, by the least limit that applies.', s.scope),
+               jsonb_build_object(s.scope, CASE s.scope WHEN 'database' THEN s.database ELSE s.role END), min(s.max)
+          FROM sample AS s WHERE s.scope <> 'server' AND s.place <= 50 AND coalesce($1, 'connection_limit_of_' || s.scope) = 'connection_limit_of_' || s.scope
+         GROUP BY 1, 3, 4
+        UNION ALL
+        SELECT 'whitecross_oldest_transaction_age_seconds', 'gauge', 'How long the oldest open transaction of a client has been open.', '{}', s.oldest
+          FROM sample AS s WHERE s.scope = 'server' AND s.oldest IS NOT NULL AND coalesce($1, 'oldest_transaction') = 'oldest_transaction';
     END IF;
 
     IF NOT @extschema@.wc_preloaded() THEN
@@ -264,7 +307,9 @@ SET jit = off
 AS $metrics$
 DECLARE
     families constant text[] := ARRAY['extension', 'view', 'view_rows', 'refresh', 'refresh_last', 'refresh_schedule', 'change_log', 'index', 'indexes',
-                                      'violations', 'violations_by_constraint', 'transaction_ids', 'queries', 'query_patterns'];
+                                      'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
+                                      'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
+                                      'queries', 'query_patterns'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),
