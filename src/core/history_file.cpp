@@ -1,6 +1,8 @@
 // The files of the query history, to bytes and back.
 #include "core/history_file.hpp"
 
+#include "core/checksum.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -16,26 +18,6 @@ constexpr std::uint32_t magic_of_totals = 0x77635148; // "wcQH"
 constexpr std::uint32_t magic_of_texts = 0x77635154;  // "wcQT"
 constexpr std::uint32_t version = 1;
 constexpr std::int64_t hours_a_day = 24;
-
-// CRC-32C, by a table: a file is a few hundred kilobytes at most, once a minute.
-constexpr std::array<std::uint32_t, 256> make_table() {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < table.size(); ++i) {
-        std::uint32_t value = i;
-        for (int bit = 0; bit < 8; ++bit)
-            value = (value & 1) != 0 ? (value >> 1) ^ 0x82F63B78U : value >> 1;
-        table[i] = value;
-    }
-    return table;
-}
-constexpr std::array<std::uint32_t, 256> crc_table = make_table();
-
-std::uint32_t checksum(std::string_view bytes) {
-    std::uint32_t crc = ~0U;
-    for (const char byte : bytes)
-        crc = crc_table[(crc ^ static_cast<unsigned char>(byte)) & 0xFF] ^ (crc >> 8);
-    return ~crc;
-}
 
 struct Header {
     std::uint32_t magic;
@@ -113,8 +95,12 @@ Fault open(std::string_view &bytes, std::uint32_t magic, std::int64_t hour, std:
 }
 
 constexpr std::chrono::sys_days first_day = std::chrono::year{2000} / std::chrono::January / 1;
-constexpr std::string_view suffix_of_totals = ".totals";
-constexpr std::string_view suffix_of_texts = ".texts";
+// By kind.
+constexpr std::array<std::string_view, 3> suffixes = {".totals", ".texts", ".connections"};
+
+std::string_view suffix(Kind kind) {
+    return suffixes.at(static_cast<std::size_t>(kind));
+}
 
 template <typename T> bool number(std::string_view digits, int base, T &value) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
@@ -221,7 +207,7 @@ std::string file_name(const FileName &name) {
     const std::chrono::year_month_day date{first_day + std::chrono::days{day_of(name.hour)}};
     return padded(static_cast<int>(date.year()), 10, 4) + padded(static_cast<unsigned>(date.month()), 10, 2) +
            padded(static_cast<unsigned>(date.day()), 10, 2) + "T" + padded(name.hour % hours_a_day, 10, 2) + "-" +
-           padded(name.run, 16, 16) + std::string(name.kind == Kind::Totals ? suffix_of_totals : suffix_of_texts);
+           padded(name.run, 16, 16) + std::string(suffix(name.kind));
 }
 
 std::optional<FileName> parse_name(std::string_view name) {
@@ -241,7 +227,9 @@ std::optional<FileName> parse_name(std::string_view name) {
     if (!date.ok())
         return {};
     found.hour = (std::chrono::sys_days{date} - first_day).count() * hours_a_day + hour;
-    found.kind = name.ends_with(suffix_of_texts) ? Kind::Texts : Kind::Totals;
+    for (const Kind kind : {Kind::Texts, Kind::Connections})
+        if (name.ends_with(suffix(kind)))
+            found.kind = kind;
     if (file_name(found) != name) // what else may stand between, and hours past 23
         return {};
     return found;

@@ -70,7 +70,8 @@ enum class Fault {
 // What is wrong with a file, in words that follow its name ("is damaged").
 [[nodiscard]] std::string_view describe(Fault fault);
 
-enum class Kind { Totals, Texts };
+// Connections: samples of connections (core/connection_file.hpp), in files of the hour too.
+enum class Kind { Totals, Texts, Connections };
 
 struct FileName {
     std::int64_t hour = 0;

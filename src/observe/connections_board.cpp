@@ -1,6 +1,8 @@
 // The latest sample of connections, in shared memory: with room for as many groups as there can be connections.
 #include "observe/connections_board.hpp"
 
+#include "observe/connections_pending.hpp"
+
 #include "pg/hooks.hpp"
 #include "pg/locked.hpp"
 
@@ -101,6 +103,7 @@ std::optional<Sample> latest() {
 
 void init() {
     pg::hooks::shared_memory({"whitecross connections", size, start});
+    pending::init();
 }
 
 } // namespace wc::observe::connections

@@ -1,5 +1,7 @@
-// The monitor's duty to the connections: a sample each whitecross.monitor_interval.
+// The monitor's duty to the connections: a sample each whitecross.monitor_interval, which is the latest until the next
+// one, and goes into the history.
 #include "observe/connections_board.hpp"
+#include "observe/connections_history.hpp"
 #include "observe/connections_sample.hpp"
 #include "observe/duty.hpp"
 #include "pg/guc.hpp"
@@ -15,18 +17,27 @@ class Sampling final : public monitor::Duty {
     }
 
     [[nodiscard]] Failure failure() const override {
-        return {"names and limits of databases and roles can't be looked up",
-                "Connections are counted all the same, with the names and limits that were known before."};
+        if (!named_)
+            return {"names and limits of databases and roles can't be looked up",
+                    "Connections are counted all the same, with the names and limits that were known before."};
+        return {"the connection history is not written",
+                "It is tried again each minute. Samples for which shared memory has no room are lost."};
     }
 
     void look() override {
+        // Before its time it is asked: the configuration was read again.
+        const auto now = std::chrono::steady_clock::now();
+        const bool asked = looked_ && now < *looked_ + interval();
+        looked_ = now;
         Sample sample = count();
         const auto failure = pg::transaction([&] { name_groups(sample); });
+        named_ = !failure;
         if (failure)
             complete(sample);
         known_.databases = sample.databases;
         known_.roles = sample.roles;
         board::put(sample);
+        keeper_.add(sample, interval(), asked);
         if (failure)
             throw *failure;
     }
@@ -42,7 +53,10 @@ class Sampling final : public monitor::Duty {
         }
     }
 
-    Sample known_;
+    Sample known_; // names and limits, as they were looked up last
+    bool named_ = true;
+    std::optional<std::chrono::steady_clock::time_point> looked_;
+    Keeper keeper_;
 };
 
 } // namespace

@@ -50,12 +50,13 @@ void read_state(const PGPROC *process, int pid, Seen &seen) {
 }
 
 // Plain server code, inside a guard: every client's process. The server keeps the places of those apart from all
-// others, as many as max_connections, before them.
+// others, as many as max_connections, before them. Who has one owns its latch, from the first moment to the last;
+// the rest of it keeps what the process before has left.
 int read_processes(Seen *all) {
     int count = 0;
     for (int i = 0; i < MaxConnections; ++i) {
         const volatile PGPROC *const process = &ProcGlobal->allProcs[i];
-        const int pid = process->pid;
+        const int pid = process->procLatch.owner_pid;
         if (pid == 0)
             continue;
         Seen &seen = all[count++];

@@ -177,7 +177,7 @@ int64 oldest_hour() {
 void prune() {
     const int64 first = oldest_hour();
     for (const folder::Entry &entry : folder::list()) {
-        if (!entry.file)
+        if (!entry.file || entry.file->kind == core::history::Kind::Connections)
             continue;
         // Texts serve the later hours of their day, too.
         const bool texts = entry.file->kind == core::history::Kind::Texts;

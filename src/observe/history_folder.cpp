@@ -1,4 +1,4 @@
-// The folder of the query history.
+// The folder of the histories.
 #include "observe/history_folder.hpp"
 
 #include <algorithm>
@@ -68,6 +68,32 @@ bool fill(const char *path, const char *bytes, size_t size) {
         size -= static_cast<size_t>(written);
     }
     return CloseTransientFile(file) == 0;
+}
+
+// Plain server code: the same from a place of a file on that is open.
+bool write_at(int file, off_t place, const char *bytes, size_t size) {
+    while (size > 0) {
+        errno = 0;
+        const ssize_t written = pg_pwrite(file, bytes, size, place);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            errno = errno != 0 ? errno : ENOSPC;
+            return false;
+        }
+        bytes += written;
+        place += written;
+        size -= static_cast<size_t>(written);
+    }
+    return true;
+}
+
+// Plain server code: closes a file, whose error is told afterwards.
+[[noreturn]] void close_and_fail(int file, const char *what, const char *path) {
+    const int error = errno;
+    (void)CloseTransientFile(file);
+    errno = error;
+    fail(what, path);
 }
 
 void make_folder() {
@@ -157,6 +183,38 @@ void write(const std::string &name, const std::string &bytes) {
             errno = error;
             fail("rename", first_path);
         }
+    });
+}
+
+void append(const std::string &name, int64 place, const std::string &bytes) {
+    make_folder();
+    const std::string path = path_of(name);
+    const char *const file_path = path.c_str();
+    const char *const content = bytes.data();
+    const size_t size = bytes.size();
+    pg::call([=] {
+        const int file = OpenTransientFile(file_path, O_RDWR | (place == 0 ? O_CREAT : 0) | PG_BINARY);
+        if (file < 0)
+            fail("open", file_path);
+        struct stat facts = {};
+        if (fstat(file, &facts) != 0)
+            close_and_fail(file, "stat", file_path);
+        if (facts.st_size < place) {
+            (void)CloseTransientFile(file);
+            ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                            errmsg("file \"%s\" is shorter than what was written to it", file_path)));
+        }
+        // What an attempt that failed has left behind.
+        if (facts.st_size > place && ftruncate(file, place) != 0)
+            close_and_fail(file, "truncate", file_path);
+        if (!write_at(file, place, content, size))
+            close_and_fail(file, "write", file_path);
+        if (pg_fsync(file) != 0)
+            close_and_fail(file, "fsync", file_path);
+        if (CloseTransientFile(file) != 0)
+            fail("close", file_path);
+        if (place == 0)
+            fsync_fname(folder, true);
     });
 }
 

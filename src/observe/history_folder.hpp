@@ -1,4 +1,4 @@
-// The folder of the query history: pg_stat/whitecross in the server's data folder.
+// The folder of the histories, of queries and of connections: pg_stat/whitecross in the server's data folder.
 #pragma once
 
 #include "core/history_file.hpp"
@@ -24,6 +24,11 @@ int64 size(const std::string &name);
 // Puts a file in the place of what there is by that name, or leaves that as it is. On disk when this returns.
 // Throws Error: 53100 (disk full), 58030 and the like.
 void write(const std::string &name, const std::string &bytes);
+
+// Puts bytes into a file from a place on, with nothing after them; at 0 the file is made where there is none. On disk
+// when this returns. Throws Error: 58P01 or XX001 where there is no such file or it ends before that place; 53100 and
+// the like.
+void append(const std::string &name, int64 place, const std::string &bytes);
 
 // Takes a file away, if it is there. Throws Error.
 void remove(const std::string &name);

@@ -150,6 +150,8 @@ Status status() {
     take_outcome(status);
     for (const folder::Entry &entry : folder::list()) {
         pg::check_for_interrupts();
+        if (entry.file && entry.file->kind == Kind::Connections)
+            continue;
         status.files++;
         bool usable = false;
         if (entry.file) {

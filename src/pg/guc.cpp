@@ -147,7 +147,7 @@ void define() {
     DefineCustomIntVariable("whitecross.query_history_days", "Days that the query history is kept.", nullptr,
                             &query_history_days, 30, 1, 3650, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.query_history_clock_offset",
-                            "Seconds by which the clock of the query history is ahead of the server's.",
+                            "Seconds by which the clock of the histories is ahead of the server's.",
                             "For tests and demonstrations, which can't wait for an hour to end.",
                             &query_history_clock_offset, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S | GUC_NOT_IN_SAMPLE,
                             nullptr, nullptr, nullptr);

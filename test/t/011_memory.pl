@@ -106,6 +106,7 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT wc_reset_constraint_violations()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_connections, wc_connections()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_alerts, wc_alert_status() /* wc_raised_alerts */' ],
+    [ 'district', $costly, 'SELECT count(*) FROM wc_connection_history, wc_connection_history(now()); SELECT * FROM wc_connection_history_status()' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],
     [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],

@@ -87,8 +87,10 @@ TEST(HistoryFile, Names) {
     const FileName name{hour_of_test, run_of_test, Kind::Totals};
     EXPECT_EQ(file_name(name), "20261123T08-0123456789abcdef.totals");
     EXPECT_EQ(file_name({0, 0, Kind::Texts}), "20000101T00-0000000000000000.texts");
+    EXPECT_EQ(file_name({0, 0, Kind::Connections}), "20000101T00-0000000000000000.connections");
     for (const FileName &each :
-         {name, FileName{hour_of_test + 15, 1, Kind::Texts}, FileName{59 * 24 + 23, ~0ULL, Kind::Totals}})
+         {name, FileName{hour_of_test + 15, 1, Kind::Texts}, FileName{hour_of_test, 2, Kind::Connections},
+          FileName{59 * 24 + 23, ~0ULL, Kind::Totals}})
         EXPECT_EQ(parse_name(file_name(each)), each) << file_name(each);
     EXPECT_EQ(file_name({59 * 24 + 23, 0, Kind::Totals}).substr(0, 11), "20000229T23");
 }
