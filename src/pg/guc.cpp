@@ -40,6 +40,9 @@ namespace {
 
 char *n_plus_one_allowed = nullptr;
 
+// What wc_apply_session_limits() notes with a role; only SQL reads it, and from the catalogue.
+char *session_limits = nullptr;
+
 // The query ids of a list, separated by commas or blanks: how many, -1 where something else is in it, -2 for too many.
 int query_ids(const char *list, int64_t (&ids)[n_plus_one_allowed_most]) {
     const char *const end = list + strlen(list);
@@ -175,6 +178,10 @@ void define() {
     DefineCustomStringVariable("whitecross.n_plus_one_allowed", "Query ids that may be repeated in a loop.",
                                "A list, separated by commas; wc_n_plus_one leaves them out.", &n_plus_one_allowed, "",
                                PGC_SUSET, 0, check_allowed, assign_allowed, nullptr);
+    DefineCustomStringVariable("whitecross.session_limits",
+                               "What wc_apply_session_limits() has set for a role, and what was there before.",
+                               "A note of its own: it has no effect on a session.", &session_limits, "", PGC_USERSET,
+                               GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.monitor_interval", "The time between two samples of the server's connections.",
                             "And of the pooler's.", &monitor_interval, 30, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);

@@ -263,7 +263,7 @@ SELECT ok(NOT EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', 
   FROM member_function AS p WHERE p.provolatile = 'v' ORDER BY p.proname;
 SELECT set_has($$SELECT p.proname::text FROM member_function AS p WHERE p.provolatile = 'v'$$,
   $$SELECT unnest(ARRAY['wc_install', 'wc_retire', 'wc_suspend_views', 'wc_disable', 'wc_enable', 'wc_validate', 'wc_enforce', 'wc_configure', 'wc_map_column', 'wc_create_base_tables',
-        'wc_add_view', 'wc_remove_view', 'wc_refresh', 'wc_refresh_all', 'wc_refresh_group', 'wc_schedule', 'wc_unschedule', 'wc_set_schedule', 'wc_reset_query_stats', 'wc_reset_slow_queries', 'wc_reset_n_plus_one', 'wc_reset_constraint_violations'])$$, 'what changes something is known to');
+        'wc_add_view', 'wc_remove_view', 'wc_refresh', 'wc_refresh_all', 'wc_refresh_group', 'wc_schedule', 'wc_unschedule', 'wc_set_schedule', 'wc_apply_session_limits', 'wc_reset_session_limits', 'wc_reset_query_stats', 'wc_reset_slow_queries', 'wc_reset_n_plus_one', 'wc_reset_constraint_violations'])$$, 'what changes something is known to');
 SELECT ok(NOT has_function_privilege('public', 'wc_breaches(text)', 'EXECUTE'), 'wc_breaches(text), which shows keys, is revoked from PUBLIC');
 SELECT ok(NOT has_function_privilege('public', f, 'EXECUTE'), f || ', which shows what others do, is revoked from PUBLIC')
   FROM unnest(ARRAY['wc_metrics(text)', 'wc_prometheus()', 'wc_database_metrics(text)', 'wc_server_metrics(text)']) AS f;

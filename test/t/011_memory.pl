@@ -21,7 +21,7 @@ my $cheap  = $ENV{WC_MEMORY_CALLS} // 400;
 sub bounds { my ($calls) = @_; return $calls >= 2500 ? (256 * 1024) x 3 : (64 * 1024, 64 * 1024, 128 * 1024) }
 
 my $node = new_node('memory', preload => 'pg_cron,whitecross');
-$node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_cron; CREATE ROLE limited');
 make_database($node, 'district', 'reference', students => 20, extensions => ['hypopg']);
 make_database($node, 'retired',  'reference', students => 20);
 $node->safe_psql('retired', 'SELECT wc_retire()');
@@ -107,6 +107,9 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_connections, wc_connections()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_alerts, wc_alert_status() /* wc_raised_alerts */' ],
     [ 'district', $costly, 'SELECT count(*) FROM wc_connection_history, wc_connection_history(now()); SELECT * FROM wc_connection_history_status()' ],
+    [ 'district', $costly, q{SELECT * FROM wc_pool_profile('production')} ],
+    [ 'district', $costly, q{SELECT wc_pgbouncer_ini('development')} ],
+    [ 'district', $costly, q{SELECT * FROM wc_apply_session_limits('limited', 'production'); SELECT * FROM wc_reset_session_limits('limited') /* wc_role_setting, wc_session_limits_noted */} ],
     [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],
     [ 'district', $costly, 'SELECT * FROM wc_privacy_settings()' ],
