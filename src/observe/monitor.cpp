@@ -5,6 +5,7 @@
 #include "observe/alerts.hpp"
 #include "observe/connections.hpp"
 #include "observe/duty.hpp"
+#include "observe/health.hpp"
 #include "observe/history.hpp"
 #include "observe/visit.hpp"
 
@@ -85,6 +86,7 @@ void run() {
     });
     std::vector<Post> posts;
     posts.emplace_back(visit::duty()); // first: the others are told by it what became of what they asked for
+    posts.emplace_back(health::duty());
     posts.emplace_back(history::duty());
     posts.emplace_back(connections::duty());
     posts.emplace_back(alerts::duty()); // last: what the others have read is fresh

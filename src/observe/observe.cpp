@@ -4,6 +4,7 @@
 #include "observe/alerts.hpp"
 #include "observe/bursts.hpp"
 #include "observe/connections.hpp"
+#include "observe/health.hpp"
 #include "observe/history.hpp"
 #include "observe/monitor.hpp"
 #include "observe/slow.hpp"
@@ -46,6 +47,7 @@ void init() {
         history::init();
         connections::init();
         visit::init();
+        health::init();
         alerts::init();
         monitor::init();
     }

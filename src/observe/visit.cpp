@@ -240,11 +240,14 @@ void use_own_settings() {
     });
 }
 
+constinit int my_place = 0; // the visitor's
+
 void work(Datum argument) {
     pg::WorkerProcess process;
     const board::Begun visit = board::begin(argument);
     if (!visit.begun)
         return;
+    my_place = visit.place;
     pg::call([] { pg::WorkerProcess::tell_starter(); }); // who keeps its time from now on
     try {
         process.connect(visit.database);
@@ -269,6 +272,10 @@ void serve(Purpose purpose, const char *name, int at_once, Task task) {
 
 void init() {
     board::init();
+}
+
+void reply_so_far(const std::string &reply) {
+    board::done(my_place, reply);
 }
 
 void ask(Request request, Told told) {

@@ -52,6 +52,11 @@ void serve(Purpose purpose, const char *name, int at_once, Task task);
 // The shared memory. Once, by the room's init(), while the server loads the library at its start.
 void init();
 
+// ---- In a task.
+
+// What the monitor is told if the visit should end before the task has: as if that was its reply. Throws Error.
+void reply_so_far(const std::string &reply);
+
 // ---- In the monitor.
 
 // Asks for a visit. told is called when it has ended, once, in a later look of the monitor's at its duties: nothing is

@@ -231,9 +231,16 @@ Seen look(int number) {
 }
 
 std::string reply(int number) {
-    // Nobody else writes here any more: it is done.
-    const Place &place = memory->places[number];
-    return {place.bytes, place.size};
+    std::string out(most_bytes, '\0');
+    size_t size = 0;
+    {
+        const pg::Locked locked(memory->lock);
+        const Place &place = memory->places[number];
+        size = place.size;
+        memcpy(out.data(), place.bytes, size);
+    }
+    out.resize(size);
+    return out;
 }
 
 void end(int number) {
@@ -282,15 +289,16 @@ void done(int number, const std::string &reply) {
     Place &place = memory->places[number];
     place.size = reply.size();
     memcpy(place.bytes, reply.data(), reply.size());
-    place.ended_at = monotonic();
-    place.done = true;
+    if (!std::exchange(place.done, true)) // what it adds to a reply was not waited for
+        place.ended_at = monotonic();
 }
 
 void failed(int number, int sqlstate) {
     const pg::Locked locked(memory->lock);
     Place &place = memory->places[number];
     place.sqlstate = sqlstate;
-    place.ended_at = monotonic();
+    if (!place.done)
+        place.ended_at = monotonic();
 }
 
 } // namespace wc::observe::visit::board

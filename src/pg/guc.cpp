@@ -35,6 +35,8 @@ int n_plus_one_window = 1000;
 int64_t n_plus_one_allowed_ids[n_plus_one_allowed_most];
 int n_plus_one_allowed_count = 0;
 int monitor_interval = 30;
+int health_interval = 60;
+int health_timeout = 5000;
 
 namespace {
 
@@ -186,6 +188,12 @@ void define() {
                             "And of the pooler's.", &monitor_interval, 30, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
     alert::define();
+    DefineCustomIntVariable("whitecross.health_interval", "The time between two health checks of a database.",
+                            "Of each one that has the extension. 0 checks none.", &health_interval, 60, 0, 86400,
+                            PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("whitecross.health_timeout", "The time that a health check may take.",
+                            "One that takes longer has failed.", &health_timeout, 5000, 100, 60000, PGC_SIGHUP,
+                            GUC_UNIT_MS, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("whitecross");
 }
 

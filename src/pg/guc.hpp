@@ -36,6 +36,9 @@ extern int query_text_size; // whitecross.query_text_size: bytes of a normalised
 
 extern int monitor_interval; // whitecross.monitor_interval: seconds between two samples of connections
 
+extern int health_interval; // whitecross.health_interval: seconds between two checks of a database; 0: none
+extern int health_timeout;  // whitecross.health_timeout: milliseconds that a check may take
+
 // Defines them and reserves the prefix. Called once, by _PG_init.
 void define();
 

@@ -70,6 +70,7 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_pending_changes()' ],
     [ 'district', $costly, 'SELECT * FROM wc_captured_columns()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_live_status()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_health_status(), wc_database_health()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_query_stats, wc_query_stats_info /* wc_query_patterns, wc_query_patterns_kept */' ],
     [ 'district', $cheap,  'SELECT * FROM wc_query_totals()' ],
     [ 'district', $cheap,  'SELECT wc_reset_query_stats()' ],

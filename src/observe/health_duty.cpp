@@ -1,0 +1,279 @@
+// The monitor's duty to the databases: it knows which there are, has those looked into of which it does not know
+// whether they have the extension, and those that have it checked; and it gives the verdict.
+#include "observe/health.hpp"
+
+#include "observe/health_look.hpp"
+#include "observe/visit.hpp"
+#include "pg/databases.hpp"
+#include "pg/guc.hpp"
+
+#include <algorithm>
+
+namespace wc::observe::health {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// A database without the extension is looked into again after so long: on a standby nobody says that it has got it.
+constexpr auto relook = std::chrono::minutes(10);
+
+// So soon again where there was no process for it, or it could not be entered.
+constexpr auto retry = std::chrono::seconds(5);
+
+// How many are looked at or checked at once.
+constexpr int at_once = 2;
+
+struct Known {
+    std::string name;
+    bool present = false; // the extension was there when it was looked into last
+    bool away = false;    // a visitor is under way
+    bool asked = false;   // while it was: so it is to go again
+    Clock::time_point due;
+    registry::Database state = {}; // of one that has it
+};
+
+class Watch final : public monitor::Duty {
+  public:
+    Watch() { registry::be_monitor(); }
+
+    [[nodiscard]] milliseconds interval() const override {
+        Clock::time_point due = scan_at_;
+        for (const auto &[oid, known] : known_)
+            if (!known.away)
+                due = std::min(due, known.due);
+        return std::chrono::ceil<milliseconds>(due - looked_at_);
+    }
+
+    [[nodiscard]] Failure failure() const override {
+        return {"the databases are not looked through", "Those that are known go on being checked."};
+    }
+
+    [[nodiscard]] bool heeds_latch() const override { return true; }
+
+    void look() override {
+        looked_at_ = Clock::now();
+        if (std::exchange(paced_, settings_pace()) != settings_pace())
+            hurry();
+        const registry::Asked asked = registry::take_asked();
+        if (asked.survey || looked_at_ >= scan_at_) {
+            scan_at_ = looked_at_ + pace();
+            scan();
+        }
+        for (const Oid database : asked.databases)
+            if (const auto known = known_.find(database); known != known_.end()) {
+                known->second.due = looked_at_;
+                known->second.asked = known->second.away;
+            }
+        for (auto &[oid, known] : known_)
+            if (!known.away && known.due <= looked_at_)
+                send(oid, known);
+    }
+
+  private:
+    static int settings_pace() { return pg::settings::health_interval; }
+    static bool checks() { return pg::settings::health_interval > 0; }
+    static milliseconds pace() { return checks() ? std::chrono::seconds(pg::settings::health_interval) : relook; }
+
+    // The interval was set anew: what would be due later than it says is due then.
+    void hurry() {
+        scan_at_ = std::min(scan_at_, looked_at_ + pace());
+        for (auto &[oid, known] : known_)
+            if (known.present)
+                known.due = std::min(known.due, looked_at_ + pace());
+    }
+
+    // Templates are left alone: who copies one wants it to himself.
+    void scan() {
+        std::map<Oid, std::string> there;
+        for (const pg::Database &database : pg::databases())
+            if (database.connectable && !database.is_template)
+                there.emplace(database.oid, database.name);
+        for (const auto &[oid, known] : known_)
+            if (!there.contains(oid))
+                forget(oid);
+        std::erase_if(known_, [&](const auto &known) { return !there.contains(known.first); });
+        for (const auto &[oid, name] : there) {
+            const auto [known, added] = known_.try_emplace(oid);
+            known->second.name = name;
+            if (added)
+                known->second.due = looked_at_;
+        }
+    }
+
+    void send(Oid oid, Known &known) {
+        const auto timeout = milliseconds(pg::settings::health_timeout);
+        const Question question = {known.present && checks(), static_cast<int32>(timeout.count())};
+        visit::Request request;
+        request.database = oid;
+        request.bytes = {reinterpret_cast<const char *>(&question), sizeof(question)};
+        request.limit = timeout;
+        visit::ask(std::move(request), [this, oid, question](const visit::Outcome &outcome) {
+            const auto known = known_.find(oid);
+            if (known != known_.end()) // else it was dropped meanwhile
+                take_in(oid, known->second, question, outcome);
+        });
+        known.away = true;
+    }
+
+    void take_in(Oid oid, Known &known, const Question &question, const visit::Outcome &outcome) {
+        const Clock::time_point now = Clock::now();
+        known.away = false;
+        known.due += known.present ? pace() : relook;
+        if (known.due <= now) // it took longer than from one check to the next, or was asked for
+            known.due = now + (known.present ? pace() : relook);
+        switch (outcome.end) {
+        case visit::End::Done:
+            take_in(oid, known, question, findings(outcome.reply));
+            break;
+        case visit::End::Failed:
+        case visit::End::Overtime:
+            if (question.check)
+                judge(oid, known, failed(outcome));
+            else
+                known.due = now + retry;
+            break;
+        case visit::End::GaveWay:
+            unchecked(known, "the database, or the extension in it, was claimed by another command");
+            break;
+        case visit::End::NoProcess:
+            unchecked(known, "no background worker was free (max_worker_processes)");
+            known.due = std::min(known.due, now + retry);
+            break;
+        }
+        if (std::exchange(known.asked, false))
+            known.due = now;
+    }
+
+    void take_in(Oid oid, Known &known, const Question &question, const Findings &findings) {
+        if (!findings.present) {
+            if (std::exchange(known.present, false))
+                forget(oid);
+            return;
+        }
+        strlcpy(known.state.version, findings.version, sizeof(known.state.version));
+        if (!std::exchange(known.present, true)) {
+            known.state = {};
+            known.state.oid = oid;
+            strlcpy(known.state.version, findings.version, sizeof(known.state.version));
+            known.due = Clock::now(); // to be checked
+        }
+        if (findings.checked)
+            judge(oid, known, findings);
+        else
+            keep(known);
+        if (question.check && findings.read)
+            alerts::report(Source::Database, oid, {findings.reading, findings.reading + findings.readings});
+    }
+
+    static Findings findings(const std::string &reply) {
+        Findings out = {};
+        memcpy(&out, reply.data(), std::min(reply.size(), sizeof(out)));
+        return out;
+    }
+
+    // What a visit that came to no end says.
+    static Findings failed(const visit::Outcome &outcome) {
+        Findings out = {};
+        out.checked = true;
+        out.sqlstate = outcome.sqlstate != 0 ? outcome.sqlstate : ERRCODE_CONNECTION_FAILURE;
+        out.duration_ms = static_cast<int32>(outcome.took.count());
+        std::string reason = "the check took longer than " + std::to_string(pg::settings::health_timeout) + " ms";
+        if (outcome.end == visit::End::Failed)
+            reason = "the check came to no end: " + pg::condition_name(out.sqlstate);
+        strlcpy(out.reason, reason.c_str(), sizeof(out.reason));
+        return out;
+    }
+
+    void judge(Oid oid, Known &known, const Findings &findings) {
+        const bool passed = findings.reason[0] == '\0';
+        registry::Database &state = known.state;
+        const bool turned = core::take_in(state.health, passed);
+        state.last_check = GetCurrentTimestamp();
+        if (!passed)
+            state.last_failure = state.last_check;
+        state.duration_ms = findings.duration_ms;
+        memcpy(state.failing, findings.failing, sizeof(state.failing));
+        memcpy(state.reason, findings.reason, sizeof(state.reason));
+        state.unchecked = 0;
+        state.why_unchecked[0] = '\0';
+        keep(known);
+        if (turned)
+            say(known);
+        alerts::report(Source::Health, oid,
+                       {alerts::reading(Watched::Unhealthy, oid, known.name, state.health.unhealthy ? 1 : 0)});
+    }
+
+    // No check, which is no failure either.
+    static void unchecked(Known &known, const char *why) {
+        if (!known.present)
+            return;
+        if (known.state.unchecked == 0)
+            known.state.unchecked = GetCurrentTimestamp();
+        strlcpy(known.state.why_unchecked, why, sizeof(known.state.why_unchecked));
+        (void)registry::put(known.state);
+    }
+
+    void keep(const Known &known) {
+        if (registry::put(known.state))
+            left_out_.erase(known.state.oid);
+        else
+            left_out_.insert(known.state.oid);
+        tell_left_out();
+    }
+
+    void forget(Oid oid) {
+        registry::forget(oid);
+        left_out_.erase(oid);
+        tell_left_out();
+        alerts::report(Source::Health, oid, {});
+        alerts::report(Source::Database, oid, {});
+    }
+
+    void tell_left_out() {
+        const int count = static_cast<int>(left_out_.size());
+        if (std::exchange(told_left_out_, count) == count)
+            return;
+        registry::note_left_out(count);
+        if (count > 0)
+            pg::call([=] {
+                ereport(WARNING, (errmsg("there is no room for the health of %d databases", count),
+                                  errdetail("The health of %zu databases is kept.", registry::most)));
+            });
+    }
+
+    static void say(const Known &known) {
+        const char *const name = known.name.c_str();
+        const registry::Database *const state = &known.state;
+        const uint32 failures = core::failures_to_unhealthy;
+        pg::call([=] {
+            if (state->health.unhealthy)
+                ereport(LOG,
+                        (errmsg("whitecross: database \"%s\" is unhealthy: %u checks in a row failed", name, failures),
+                         errdetail_log("%s", state->reason)));
+            else
+                ereport(LOG, (errmsg("whitecross: database \"%s\" is healthy again", name)));
+        });
+    }
+
+    std::map<Oid, Known> known_;
+    std::set<Oid> left_out_;
+    int told_left_out_ = 0;
+    int paced_ = settings_pace();
+    Clock::time_point looked_at_;
+    Clock::time_point scan_at_;
+};
+
+} // namespace
+
+void init() {
+    registry::init();
+    visit::serve(visit::Purpose::Look, "whitecross health", at_once, look);
+}
+
+std::unique_ptr<monitor::Duty> duty() {
+    return std::make_unique<Watch>();
+}
+
+} // namespace wc::observe::health
