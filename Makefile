@@ -58,6 +58,8 @@ DATA_built = $(SCRIPT)
 # Kept in the tree: the scripts of earlier versions, and the updates from one to the next, which are written by hand.
 DATA = $(filter-out $(SCRIPT), $(sort $(wildcard sql/$(EXTENSION)--*.sql)))
 
+MONITORING = $(sort $(wildcard monitoring/*))
+
 SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
@@ -121,13 +123,22 @@ $(SCRIPT): $(SQL_PARTS) Makefile
 	   for part in $(SQL_PARTS); do printf '\n-- %s\n\n' "$$part"; cat "$$part" || exit 1; done; } > $@.new
 	mv $@.new $@
 
+# What a monitoring system needs, in a folder of its own beside the extensions': see docs/operations.md.
+install: install-monitoring
+install-monitoring:
+	$(MKDIR_P) '$(DESTDIR)$(datadir)/$(EXTENSION)'
+	$(INSTALL_DATA) $(MONITORING) '$(DESTDIR)$(datadir)/$(EXTENSION)/'
+uninstall: uninstall-monitoring
+uninstall-monitoring:
+	rm -rf '$(DESTDIR)$(datadir)/$(EXTENSION)'
+
 wall: $(WALL)
 installcheck: $(WALL)
 $(WALL): test/modules/wall/wall.o $(filter src/core/% src/pg/%,$(OBJS))
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
 
 -include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d)
-.PHONY: FORCE wall
+.PHONY: FORCE wall install-monitoring uninstall-monitoring
 endif
 
 help: ## this list

@@ -7,7 +7,7 @@
 -- A scrape is small and waits for nothing: no row is counted, no label has more than 100 values, and of what is locked the size is left out.
 -- A counter counts what is never given up for something else, so that it only grows.
 
--- The views that metrics tell of, at most 100: ours, and the site's by name. known: whether what the last refresh has noted is of the rows that
+-- The views that metrics tell of, at most 100: ours, and the site's by name, without those that are switched off. known: whether what the last refresh has noted is of the rows that
 -- are there (see wc_view_stats). relation: null where the view isn't there.
 CREATE FUNCTION @extschema@.wc_metric_views()
 RETURNS TABLE (view_name text, relation oid, known boolean)
@@ -16,7 +16,9 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $metric_views$
 SELECT d.name, c.oid, coalesce(c.relispopulated AND c.relfilenode = s.relfilenode, false)
-  FROM (SELECT v.name FROM @extschema@.wc_view_catalogue AS v ORDER BY v.of_site, v.name LIMIT 100) AS d
+  FROM (SELECT v.name FROM @extschema@.wc_view_catalogue AS v
+         WHERE NOT EXISTS (SELECT FROM @extschema@.wc_registry AS r WHERE r.name = v.name AND r.disabled)
+         ORDER BY v.of_site, v.name LIMIT 100) AS d
  CROSS JOIN (SELECT value AS base_schema FROM @extschema@.wc_configuration WHERE name = 'base_schema') AS b
   LEFT JOIN pg_namespace AS n ON n.nspname = b.base_schema
   LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = d.name AND c.relkind = 'm'
@@ -82,7 +84,9 @@ BEGIN
     IF family IS NULL OR family = 'refresh' THEN
         RETURN QUERY
         SELECT m.name, m.type, m.help, this || jsonb_build_object('view', v.view_name), m.value::double precision
-          FROM (SELECT w.view_name, coalesce(s.refreshes, 0) + l.refreshes AS refreshes, coalesce(s.failures, 0) + l.failures AS failures
+          FROM (SELECT w.view_name, coalesce(s.refreshes, 0) + l.refreshes AS refreshes, coalesce(s.failures, 0) + l.failures AS failures,
+                       (SELECT count(*) FROM @extschema@.wc_refresh_log AS g
+                         WHERE g.view_name = w.view_name AND g.status = 'failed' AND g.started_at > coalesce(s.last_refresh, '-infinity')) AS in_a_row
                   FROM @extschema@.wc_metric_views() AS w
                   LEFT JOIN @extschema@.wc_view_state AS s ON s.view_name = w.view_name
                  CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE g.status = 'refreshed') AS refreshes,
@@ -91,7 +95,8 @@ BEGIN
                                       WHERE g.view_name = w.view_name AND NOT g.counted) AS l) AS v
          CROSS JOIN LATERAL (VALUES
             ('whitecross_refresh_successes_total', 'counter', 'Refreshes of the materialized view that succeeded, since CREATE EXTENSION.', v.refreshes),
-            ('whitecross_refresh_failures_total', 'counter', 'Refreshes of the materialized view that failed, since CREATE EXTENSION.', v.failures)
+            ('whitecross_refresh_failures_total', 'counter', 'Refreshes of the materialized view that failed, since CREATE EXTENSION.', v.failures),
+            ('whitecross_refresh_failures_in_a_row', 'gauge', 'Refreshes of the materialized view that failed, since the last one that did not.', v.in_a_row)
          ) AS m (name, type, help, value);
     END IF;
     IF family IS NULL OR family = 'refresh_last' THEN
@@ -261,10 +266,36 @@ BEGIN
           FROM sample AS s WHERE s.scope = 'server' AND s.oldest IS NOT NULL AND coalesce($1, 'oldest_transaction') = 'oldest_transaction';
     END IF;
 
+    -- How far whoever follows the log is behind, and whom it is kept for; seen from the primary in bytes, from the standby in time.
+    IF (family IS NULL OR family = 'replication') AND NOT pg_is_in_recovery() THEN
+        RETURN QUERY
+        SELECT 'whitecross_replication_lag_bytes', 'gauge', 'Write-ahead log that the standby has not replayed yet, or that is kept for the slot.',
+               jsonb_build_object('standby', f.name), max(f.lag)::double precision
+          FROM (SELECT CASE WHEN row_number() OVER (ORDER BY g.lag DESC, g.name) <= 50 THEN g.name ELSE '(other)' END AS name, g.lag
+                  FROM (SELECT coalesce(nullif(r.application_name, ''), '(none)') AS name, max(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(r.replay_lsn, r.flush_lsn))) AS lag
+                          FROM pg_stat_replication AS r WHERE coalesce(r.replay_lsn, r.flush_lsn) IS NOT NULL GROUP BY 1
+                        UNION ALL
+                        SELECT 'slot ' || s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)
+                          FROM pg_replication_slots AS s WHERE NOT s.active AND s.restart_lsn IS NOT NULL) AS g) AS f
+         GROUP BY f.name;
+    END IF;
+    IF (family IS NULL OR family = 'replay') AND pg_is_in_recovery() THEN
+        RETURN QUERY
+        SELECT 'whitecross_replay_delay_seconds', 'gauge', 'Time since the last commit that this standby has replayed, where it has received more; else 0.', '{}'::jsonb,
+               CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() THEN greatest(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0)::double precision ELSE 0 END
+         WHERE pg_last_xact_replay_timestamp() IS NOT NULL;
+    END IF;
+
     IF NOT @extschema@.wc_preloaded() THEN
         RETURN;
     END IF;
 
+    IF family IS NULL OR family = 'alerts' THEN
+        RETURN QUERY
+        SELECT 'whitecross_alerts_raised', 'gauge', 'Alerts that are raised, of the server and all its databases.',
+               jsonb_build_object('name', a.name, 'level', a.level), count(*)::double precision
+          FROM @extschema@.wc_raised_alerts() AS a GROUP BY a.name, a.level;
+    END IF;
     IF family IS NULL OR family = 'queries' THEN
         RETURN QUERY
         SELECT m.name, m.type, m.help, jsonb_build_object('database', t.name), m.value
@@ -309,7 +340,7 @@ DECLARE
     families constant text[] := ARRAY['extension', 'view', 'view_rows', 'refresh', 'refresh_last', 'refresh_schedule', 'change_log', 'index', 'indexes',
                                       'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
-                                      'queries', 'query_patterns'];
+                                      'replication', 'replay', 'alerts', 'queries', 'query_patterns'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),

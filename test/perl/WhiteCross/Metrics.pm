@@ -61,12 +61,13 @@ sub fetch {
 # start_exporter(NODE, QUERIES, DATABASE...): the real postgres_exporter with that file of queries, as whitecross_monitor, of nothing but them;
 # returns it as { port, run }.
 sub start_exporter {
-    my ($node, $queries, @databases) = @_;
+    my ($node, $queries, $database, @others) = @_;
     my $exporter = { port => PostgreSQL::Test::Cluster::get_free_port(), out => '' };
-    local $ENV{DATA_SOURCE_NAME} = join ',', map { 'user=whitecross_monitor host=' . $node->host . ' port=' . $node->port . " dbname=$_ sslmode=disable" } @databases;
+    local $ENV{DATA_SOURCE_NAME} = 'user=whitecross_monitor host=' . $node->host . ' port=' . $node->port . " dbname=$database sslmode=disable";
     $exporter->{run} = IPC::Run::start(
         [ 'prometheus-postgres-exporter', "--extend.query-path=$queries", '--disable-default-metrics', '--disable-settings-metrics',
-            '--no-collector.database', '--no-collector.bgwriter', "--web.listen-address=127.0.0.1:$exporter->{port}" ],
+            '--no-collector.database', '--no-collector.bgwriter', "--web.listen-address=127.0.0.1:$exporter->{port}",
+            @others ? ('--auto-discover-databases', '--include-databases=' . join ',', @others) : () ],
         '<', \undef, '>&', \$exporter->{out});
     for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
         return $exporter if defined fetch($exporter->{port}, '/');
