@@ -94,7 +94,7 @@ BEGIN
            ('server_check_query', 'select 1', 'pgbouncer.ini', NULL, 'asked of a server connection that has rested before a client gets it; a dead one is replaced'),
            ('server_check_delay', '5', 'pgbouncer.ini', NULL, 'seconds of rest after which it is asked'),
            ('server_connect_timeout', '5', 'pgbouncer.ini', NULL, 'seconds for a login to the server; well within query_wait_timeout, so that there is time to try again'),
-           ('server_login_retry', '2', 'pgbouncer.ini', NULL, 'seconds after a login that failed until the next: clients who wait outlast a restart of the server'),
+           ('server_login_retry', '2', 'pgbouncer.ini', NULL, 'seconds after a login that the server refused until the next; meanwhile clients that need one are told so at once, where the server can''t be reached they wait. PAUSE and RESUME on the console around a restart spare them both'),
            ('tcp_keepidle', '30', 'pgbouncer.ini', NULL, 'seconds of silence after which the other side is asked whether it is still there'),
            ('tcp_keepintvl', '10', 'pgbouncer.ini', NULL, 'seconds between two such questions'),
            ('tcp_keepcnt', '3', 'pgbouncer.ini', NULL, 'questions without an answer after which the connection is dead'),

@@ -13,10 +13,7 @@ use WhiteCross::Test;
 
 my $node = new_node('pools', conf => "listen_addresses = '127.0.0.1'\nfsync = off\nmax_connections = 100\n", start => 0);
 # Through TCP nobody comes in without a password.
-my $hba = slurp_file($node->data_dir . '/pg_hba.conf');
-$hba =~ s/^(host\s+all\s+all\s+\S+\s+)trust$/$1scram-sha-256/mg;
-unlink $node->data_dir . '/pg_hba.conf';
-append_to_file($node->data_dir . '/pg_hba.conf', $hba);
+WhiteCross::Pooler->new($node)->require_passwords;
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE school');
 $node->safe_psql('school', 'SET client_min_messages = warning; CREATE EXTENSION whitecross');

@@ -36,6 +36,18 @@ sub settings {
     return join ', ', qq("listen_port": $self->{port}, "unix_socket_dir": "$self->{folder}", "auth_file": "$self->{folder}/users.txt", "logfile": "$self->{folder}/log", "pidfile": null), @more;
 }
 
+# Lets nobody into the server over TCP without a password. Before it is started.
+sub require_passwords {
+    my ($self) = @_;
+    my $path = $self->{node}->data_dir . '/pg_hba.conf';
+    my $rules = PostgreSQL::Test::Utils::slurp_file($path);
+    $rules =~ s/^(host\s+\S+\s+\S+\s+\S+\s+)trust$/$1scram-sha-256/mg;
+    open(my $file, '>', $path) or croak "$path: $!";
+    print $file $rules;
+    close $file or croak "$path: $!";
+    return;
+}
+
 # Writes the file of accounts as docs/operations.md has it done: names and secrets of the roles that log in.
 sub write_accounts {
     my ($self) = @_;

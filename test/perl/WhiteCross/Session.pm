@@ -7,6 +7,7 @@ package WhiteCross::Session;
 #   $session->send("BEGIN; UPDATE ...; COMMIT;");
 #   my @lines = $session->answer;      # what psql printed: rows, command tags, 'ERROR:  23505'
 #   my @rows = $session->ask("SELECT ...;");
+#   WhiteCross::Session->new($node, 'district', connstr => ...);    # by another way, a pooler's
 
 use strict;
 use warnings;
@@ -17,11 +18,11 @@ use IPC::Open2;
 use PostgreSQL::Test::Utils;
 
 sub new {
-    my ($class, $node, $database) = @_;
+    my ($class, $node, $database, %options) = @_;
     my $self = bless { database => $database, sent => 0, answered => 0, text => '' }, $class;
     # Standard error goes where the rows go: messages come in their order.
     $self->{pid} = open2($self->{out}, $self->{in}, 'sh', '-c', 'exec psql "$@" 2>&1', 'psql', '-XAt', '-v', 'VERBOSITY=sqlstate',
-        '-d', $node->connstr($database), '-f', '-');
+        '-d', $options{connstr} // $node->connstr($database), '-f', '-');
     $self->{in}->autoflush(1);
     $self->{process} = $self->ask('SELECT pg_backend_pid();');
     return $self;
