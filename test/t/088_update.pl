@@ -115,11 +115,11 @@ SQL
 sub actions { my ($database, $schema) = @_; return $node->safe_psql($database, "SELECT action, name, reason FROM $schema.wc_install() ORDER BY 1, 2") }
 
 # restored(DATABASE): a copy of a database by dump and restore.
-my $dumps = 0;
+my $number_of_dumps = 0;
 sub restored {
     my ($database) = @_;
     my $copy = $database . '_restored';
-    my $file = $node->basedir . '/' . $dumps++ . '.dump';
+    my $file = $node->basedir . '/' . $number_of_dumps++ . '.dump';
     my @at   = ('--host', $node->host, '--port', $node->port);
     $node->safe_psql('postgres', "CREATE DATABASE $copy TEMPLATE template0");
     command_ok([ 'pg_dump', @at, '--format=custom', '--file', $file, $database ], "$database: it can be dumped");
@@ -149,14 +149,18 @@ for my $kind (qw(reference platform)) {
         cmp_ok(scalar(split /\n/, $history), '>', 20, "$label: there is something to keep");
         my $own = only_whole_rows(description($node, $database));
 
-        # A dump doesn't say of which version it is: what it restores is of the one that the server has.
-        my $moved = restored($database);
-        is($node->safe_psql($moved, q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $current, "$label: dumped and restored, it is at this version");
-        actions($moved, $schema);
-        same_lines(without_whole_rows(description($node, $moved)), $wanted, "$label: and once wc_install() has run, the catalogue is that of a fresh installation");
-        same_lines(shipped_rows($node, $moved, $schema), shipped_rows($node, $fresh, $schema), "$label: so are the rows");
-        is(rows_of_views($moved), $rows, "$label: and the views");
-        $node->safe_psql('postgres', "DROP DATABASE $moved WITH (FORCE)");
+        # A dump doesn't say of which version it is: what it restores is of the one that the server has. Dumps of the latest version are
+        # tried on both databases, those of earlier ones on one.
+        my $dumps = $kind eq 'reference' || $version eq $earlier[-1];
+        if ($dumps) {
+            my $moved = restored($database);
+            is($node->safe_psql($moved, q{SELECT extversion FROM pg_extension WHERE extname = 'whitecross'}), $current, "$label: dumped and restored, it is at this version");
+            actions($moved, $schema);
+            same_lines(without_whole_rows(description($node, $moved)), $wanted, "$label: and once wc_install() has run, the catalogue is that of a fresh installation");
+            same_lines(shipped_rows($node, $moved, $schema), shipped_rows($node, $fresh, $schema), "$label: so are the rows");
+            is(rows_of_views($moved), $rows, "$label: and the views");
+            $node->safe_psql('postgres', "DROP DATABASE $moved WITH (FORCE)");
+        }
 
         # An update that is rolled back leaves the version of before, working.
         my $before = description($node, $database);
@@ -190,6 +194,7 @@ SQL
         is((try_sql($node, $database, "SET ROLE counselor; SELECT count(*) FROM $schema.wc_view_stats()"))[1], '42501', "$label: from whom it was taken still can't");
 
         # Dumped and restored.
+        next if !$dumps;
         my $copy = restored($database);
         same_lines(without_constraint_links(without_whole_rows(description($node, $copy))), without_constraint_links($wanted),
             "$label: dumped and restored, the catalogue is that of a fresh installation, but for the links of constraints");
