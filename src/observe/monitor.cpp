@@ -7,6 +7,7 @@
 #include "observe/duty.hpp"
 #include "observe/health.hpp"
 #include "observe/history.hpp"
+#include "observe/pooler.hpp"
 #include "observe/visit.hpp"
 
 extern "C" {
@@ -89,6 +90,7 @@ void run() {
     posts.emplace_back(health::duty());
     posts.emplace_back(history::duty());
     posts.emplace_back(connections::duty());
+    posts.emplace_back(pooler::duty());
     posts.emplace_back(alerts::duty()); // last: what the others have read is fresh
     pg::Awoken awoken;
     while (ShutdownRequestPending == 0) {

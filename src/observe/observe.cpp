@@ -7,6 +7,7 @@
 #include "observe/health.hpp"
 #include "observe/history.hpp"
 #include "observe/monitor.hpp"
+#include "observe/pooler.hpp"
 #include "observe/slow.hpp"
 #include "observe/totals.hpp"
 #include "observe/tracker.hpp"
@@ -46,6 +47,7 @@ void init() {
         tracker::init();
         history::init();
         connections::init();
+        pooler::init();
         visit::init();
         health::init();
         alerts::init();

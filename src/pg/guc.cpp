@@ -1,6 +1,7 @@
 // Every setting of the extension.
 #include "pg/guc.hpp"
 
+#include "pg/conninfo.hpp"
 #include "pg/guard.hpp"
 #include "pg/guc_alerts.hpp"
 
@@ -37,6 +38,8 @@ int n_plus_one_allowed_count = 0;
 int monitor_interval = 30;
 int health_interval = 60;
 int health_timeout = 5000;
+char *pgbouncer_conninfo = nullptr;
+int pgbouncer_timeout = 5000;
 
 namespace {
 
@@ -95,6 +98,16 @@ bool check_now(char **value, void **, GucSource) {
     if (!valid)
         GUC_check_errdetail("The value must be a timestamp with time zone, or empty for the real time.");
     return valid;
+}
+
+// The message is ours because the server's own quotes the value.
+bool check_conninfo(char **value, void **, GucSource) {
+    const char *const objection = conninfo_objection(*value);
+    if (objection != nullptr) {
+        GUC_check_errmsg("invalid value for parameter \"whitecross.pgbouncer_conninfo\"");
+        GUC_check_errdetail("%s", objection);
+    }
+    return objection == nullptr;
 }
 
 // What the server needs at its start: a session that loads the library later can't define these, and has no use for
@@ -187,6 +200,13 @@ void define() {
     DefineCustomIntVariable("whitecross.monitor_interval", "The time between two samples of the server's connections.",
                             "And of the pooler's.", &monitor_interval, 30, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
+    DefineCustomStringVariable("whitecross.pgbouncer_conninfo", "How the monitor connects to PgBouncer's console.",
+                               "A connection string without a password; empty where there is no PgBouncer.",
+                               &pgbouncer_conninfo, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_conninfo, nullptr,
+                               nullptr);
+    DefineCustomIntVariable("whitecross.pgbouncer_timeout", "How long PgBouncer may take to answer.",
+                            "To let the monitor connect, and then for each time that it asks.", &pgbouncer_timeout,
+                            5000, 100, 600000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     alert::define();
     DefineCustomIntVariable("whitecross.health_interval", "The time between two health checks of a database.",
                             "Of each one that has the extension. 0 checks none.", &health_interval, 60, 0, 86400,

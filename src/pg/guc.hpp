@@ -34,7 +34,9 @@ extern bool track_nested;   // whitecross.track_nested: also those that function
 extern int query_stats_max; // whitecross.query_stats_max: statement patterns that are kept
 extern int query_text_size; // whitecross.query_text_size: bytes of a normalised text that are kept
 
-extern int monitor_interval; // whitecross.monitor_interval: seconds between two samples of connections
+extern int monitor_interval;     // whitecross.monitor_interval: seconds between two samples of connections
+extern char *pgbouncer_conninfo; // whitecross.pgbouncer_conninfo: of PgBouncer's console; empty: there is none
+extern int pgbouncer_timeout;    // whitecross.pgbouncer_timeout: milliseconds that it may take to answer
 
 extern int health_interval; // whitecross.health_interval: seconds between two checks of a database; 0: none
 extern int health_timeout;  // whitecross.health_timeout: milliseconds that a check may take
