@@ -182,6 +182,25 @@ BEGIN
         RETURN;
     END IF;
 
+    IF family IS NULL OR family = 'health' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, this, m.value
+          FROM @extschema@.wc_health_status() AS h
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_health_healthy', 'gauge', 'Whether the database is healthy: 0 after three checks in a row that failed.', h.healthy::integer::double precision),
+            ('whitecross_health_consecutive_failures', 'gauge', 'Health checks of the database that failed in a row.', h.consecutive_failures),
+            ('whitecross_health_last_check_timestamp_seconds', 'gauge', 'When the last health check of the database ended.', extract(epoch FROM h.last_check)),
+            ('whitecross_health_last_check_duration_seconds', 'gauge', 'How long the last health check of the database took.', h.duration_ms / 1000)
+         ) AS m (name, type, help, value)
+         WHERE h.healthy IS NOT NULL AND h.last_check IS NOT NULL AND h.duration_ms IS NOT NULL;
+    END IF;
+    IF family IS NULL OR family = 'health_checks' THEN
+        RETURN QUERY
+        SELECT 'whitecross_health_check_failing', 'gauge', 'A check that was critical in the last health check of the database; always 1.',
+               this || jsonb_build_object('check', c.name), 1::double precision
+          FROM @extschema@.wc_health_status() AS h CROSS JOIN LATERAL (SELECT DISTINCT f.name FROM unnest(h.failing) AS f (name) ORDER BY f.name LIMIT 100) AS c;
+    END IF;
+
     IF family IS NULL OR family = 'violations' THEN
         RETURN QUERY
         SELECT 'whitecross_constraint_violations_total', 'counter', 'Violations of constraints, since the server''s start or the last reset.', this, v.total::double precision
@@ -290,6 +309,18 @@ BEGIN
         RETURN;
     END IF;
 
+    IF family IS NULL OR family = 'monitor' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, '{}'::jsonb, m.value::double precision
+          FROM @extschema@.wc_connection_history_status() AS h
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_monitor_last_sample_timestamp_seconds', 'gauge', 'When the monitor has last sampled the server''s connections.', extract(epoch FROM h.sampled_at)),
+            ('whitecross_monitor_interval_seconds', 'gauge', 'How often it is to: whitecross.monitor_interval.',
+             (SELECT s.setting::numeric * CASE s.unit WHEN 's' THEN 1 WHEN 'ms' THEN 0.001 WHEN 'min' THEN 60 END FROM pg_settings AS s WHERE s.name = 'whitecross.monitor_interval')),
+            ('whitecross_monitor_lost_samples_total', 'counter', 'Samples that could not be written, and were lost.', h.lost)
+         ) AS m (name, type, help, value)
+         WHERE h.sampled_at IS NOT NULL;
+    END IF;
     IF family IS NULL OR family = 'alerts' THEN
         RETURN QUERY
         SELECT 'whitecross_alerts_raised', 'gauge', 'Alerts that are raised, of the server and all its databases.',
@@ -338,9 +369,9 @@ SET jit = off
 AS $metrics$
 DECLARE
     families constant text[] := ARRAY['extension', 'view', 'view_rows', 'refresh', 'refresh_last', 'refresh_schedule', 'change_log', 'index', 'indexes',
-                                      'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
+                                      'health', 'health_checks', 'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
-                                      'replication', 'replay', 'alerts', 'queries', 'query_patterns'];
+                                      'replication', 'replay', 'monitor', 'alerts', 'queries', 'query_patterns'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),

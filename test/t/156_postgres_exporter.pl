@@ -11,10 +11,12 @@ use WhiteCross::Metrics;
 use WhiteCross::Test;
 
 my $monitoring = tree() . '/monitoring';
-my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.monitor_interval = '1h'\n");
+my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.monitor_interval = '1h'\nwhitecross.health_interval = '1h'\n");
 make_database($node, 'school', 'reference', students => 50);
 make_database($node, 'other', 'platform', students => 20);
 sub sql { return $node->safe_psql('school', $_[0]) }
+
+ok($node->poll_query_until($_, 'SELECT healthy FROM wc_health_status()'), "the health of $_ is known") for 'school', 'other';
 
 # ---- The role.
 sub make_role {
