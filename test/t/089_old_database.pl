@@ -29,7 +29,30 @@ my $all     = 'check constraint installed 13, composite index installed 14, cove
 
 # What 1.1.0 has beyond that: refreshes by keys, live mode, views of the site's own. A refresh there may be of any mode.
 my %since_1_1 = map { $_ => $_ ne '1.0.0' } @earlier;
+my %since_1_2 = map { $_ => $since_1_1{$_} && $_ ne '1.1.0' } @earlier;
 my $more      = ', partial index installed 20, refresh index installed 3, trigger installed 11, view index installed 18';
+
+# What 1.2.0 has beyond that: the server's statements are watched.
+sub watching {
+    return (
+        [ 'statements', q{SELECT wc_reset_query_stats() >= 0; SELECT count(*) FROM schools WHERE name = 'nobody';
+            SELECT calls, normalised_text FROM wc_query_stats WHERE normalised_text ~ 'FROM schools WHERE'}, qr/^1\|SELECT count\(\*\) FROM schools WHERE name = \$1$/m ],
+        [ 'how many', 'SELECT count(*) > 0 FROM wc_query_patterns(); SELECT patterns > 0 FROM wc_query_patterns_kept()', "t\nt" ],
+        [ 'their text', q{SELECT wc_normalise_query('SELECT 1'), wc_activity_text('SELECT 2', true, pg_char_to_encoding('UTF8'))}, 'SELECT $1|SELECT $1' ],
+        [ 'history', q{SELECT count(*) > 0 FROM wc_query_history(now() - interval '1 day'); SELECT monitored FROM wc_query_history_status()}, "t\nt" ],
+        [ 'a report', q{SELECT wc_query_report() ~ 'database'}, 't' ],
+        [ 'baselines', q{SELECT wc_query_baseline('old') > 0; SELECT count(*) > 0 FROM wc_compare_baseline('old'); SELECT wc_drop_baseline('old') > 0}, "t\nt\nt" ],
+        [ 'slow ones', q{SET whitecross.slow_query_threshold = 0; SELECT count(*) FROM allergies; SELECT count(*) > 0 FROM wc_slow_queries(); SET whitecross.slow_query_threshold = -1; SELECT wc_reset_slow_queries() > 0},
+            qr/\A\d+\nt\nt\z/ ],
+        [ 'loops', q{SELECT 'SELECT count(*) FROM vaccinations WHERE "doseNumber" = ' || i FROM generate_series(1, 150) AS i \\gexec
+            SELECT count(*) FROM wc_n_plus_one(); SELECT wc_reset_n_plus_one()}, qr/\n1\n1\z/ ],
+        [ 'violations', q{DO $$BEGIN PERFORM wc_reset_constraint_violations(); END$$; SELECT count(*) FROM wc_constraint_violations() WHERE total > 0; SELECT count(*) FROM wc_constraint_violations_info()}, "0\n1" ],
+        [ 'indexes', 'SELECT count(*) > 50 FROM wc_index_usage; SELECT count(*) FROM wc_index_bloat(0, 0, false) WHERE index_name IS NULL', "t\n0" ],
+        [ 'suggestions', q{/* wc_search_indexes, wc_unjudged_statements */ SELECT count(*) >= 0 FROM wc_plannable_patterns(); SELECT count(*) FROM wc_suggest_indexes() WHERE table_name = 'none';
+            SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['SELECT FROM students']); SELECT count(*) >= 0 FROM wc_suggest_indexes_skipped()}, "t\n0\n0\nt" ],
+        [ 'privacy', 'SELECT count(*) > 5 FROM wc_privacy_settings()', 't' ],
+        [ 'the server', 'SELECT count(*) > 5 FROM wc_server_health()', 't' ]);
+}
 
 # Every function of the version, called for what it does: [what, SQL, result]. A result that is a pattern has to match.
 sub calls {
@@ -106,6 +129,7 @@ sub calls {
             [ 'verification', q{SELECT missing, extra FROM wc_verify('allergy_summary') WHERE pending = 0 UNION ALL SELECT 0, 0 FROM wc_refresh('allergy_summary') WHERE keys_refreshed = 0}, '' ],
             [ 'a view of its own', q{SELECT count(*) FROM wc_add_view('mv_own', 'SELECT s."id" FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id']) WHERE action = 'created';
                 SELECT action FROM wc_remove_view('mv_own')}, qr/\A[1-9]\d*\ndropped/ ]),
+        !$since_1_2{$version} ? () : watching(),
         [ 'still the objects', $objects, $all ]);
 }
 
@@ -113,7 +137,7 @@ for my $version (@earlier) {
     for my $cron (1, 0) {
         $database = $cron ? 'with_cron' : 'without_cron';
         my $label = "$version, " . ($cron ? 'beside pg_cron' : 'without pg_cron');
-        make_database($node, $database, 'reference', whitecross => 0, extensions => $cron ? ['pg_cron'] : []);
+        make_database($node, $database, 'reference', whitecross => 0, extensions => [ 'hypopg', $cron ? 'pg_cron' : () ]);
         sql("ALTER DATABASE $database SET whitecross.live_refresh = off") if $since_1_1{$version};
         my $before = catalogue($node, $database);
         sql("CREATE EXTENSION whitecross VERSION '$version'");
