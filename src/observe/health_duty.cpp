@@ -19,8 +19,9 @@ using std::chrono::milliseconds;
 // A database without the extension is looked into again after so long: on a standby nobody says that it has got it.
 constexpr auto relook = std::chrono::minutes(10);
 
-// So soon again where there was no process for it, or it could not be entered.
+// So soon again where there was no process for it, or it could not be looked into; later and later if that goes on.
 constexpr auto retry = std::chrono::seconds(5);
+constexpr int most_doublings = 7;
 
 // How many are looked at or checked at once.
 constexpr int at_once = 2;
@@ -30,6 +31,7 @@ struct Known {
     bool present = false; // the extension was there when it was looked into last
     bool away = false;    // a visitor is under way
     bool asked = false;   // while it was: so it is to go again
+    int troubles = 0;     // how often in a row it could not be looked into
     Clock::time_point due;
     registry::Database state = {}; // of one that has it
 };
@@ -64,7 +66,7 @@ class Watch final : public monitor::Duty {
         for (const Oid database : asked.databases)
             if (const auto known = known_.find(database); known != known_.end()) {
                 known->second.due = looked_at_;
-                known->second.asked = known->second.away;
+                known->second.asked = known->second.away; // what is under way may not have seen it
             }
         for (auto &[oid, known] : known_)
             if (!known.away && known.due <= looked_at_)
@@ -90,10 +92,12 @@ class Watch final : public monitor::Duty {
         for (const pg::Database &database : pg::databases())
             if (database.connectable && !database.is_template)
                 there.emplace(database.oid, database.name);
-        for (const auto &[oid, known] : known_)
+        for (const Oid oid : registry::with_extension()) // also what a monitor before this one knew
             if (!there.contains(oid))
                 forget(oid);
         std::erase_if(known_, [&](const auto &known) { return !there.contains(known.first); });
+        std::erase_if(left_out_, [&](Oid oid) { return !there.contains(oid); });
+        tell_left_out();
         for (const auto &[oid, name] : there) {
             const auto [known, added] = known_.try_emplace(oid);
             known->second.name = name;
@@ -119,26 +123,31 @@ class Watch final : public monitor::Duty {
 
     void take_in(Oid oid, Known &known, const Question &question, const visit::Outcome &outcome) {
         const Clock::time_point now = Clock::now();
+        const milliseconds next = known.present ? pace() : relook;
         known.away = false;
-        known.due += known.present ? pace() : relook;
-        if (known.due <= now) // it took longer than from one check to the next, or was asked for
-            known.due = now + (known.present ? pace() : relook);
+        known.due += next;
+        if (known.due <= now) // it took longer than from one check to the next
+            known.due = now + next;
+        note_process(outcome.end != visit::End::NoProcess);
         switch (outcome.end) {
         case visit::End::Done:
+            known.troubles = 0;
             take_in(oid, known, question, findings(outcome.reply));
             break;
         case visit::End::Failed:
         case visit::End::Overtime:
-            if (question.check)
+            if (outcome.end == visit::End::Failed && outcome.sqlstate == ERRCODE_QUERY_CANCELED)
+                unchecked(known, "somebody has cancelled it");
+            else if (question.check)
                 judge(oid, known, failed(outcome));
             else
-                known.due = now + retry;
+                known.due = now + retry * (1 << std::min(known.troubles++, most_doublings));
             break;
-        case visit::End::GaveWay:
+        case visit::End::GaveWay: // it is asked for when the claim is over
             unchecked(known, "the database, or the extension in it, was claimed by another command");
             break;
         case visit::End::NoProcess:
-            unchecked(known, "no background worker was free (max_worker_processes)");
+            unchecked(known, registry::no_process);
             known.due = std::min(known.due, now + retry);
             break;
         }
@@ -152,13 +161,13 @@ class Watch final : public monitor::Duty {
                 forget(oid);
             return;
         }
-        strlcpy(known.state.version, findings.version, sizeof(known.state.version));
         if (!std::exchange(known.present, true)) {
-            known.state = {};
+            // A monitor before this one may have left what it knew.
+            known.state = registry::find(oid).value_or(registry::Database());
             known.state.oid = oid;
-            strlcpy(known.state.version, findings.version, sizeof(known.state.version));
             known.due = Clock::now(); // to be checked
         }
+        strlcpy(known.state.version, findings.version, sizeof(known.state.version));
         if (findings.checked)
             judge(oid, known, findings);
         else
@@ -243,6 +252,17 @@ class Watch final : public monitor::Duty {
             });
     }
 
+    void note_process(bool there) {
+        registry::note_process(there);
+        if (std::exchange(process_, there) == there || there)
+            return;
+        pg::call([] {
+            ereport(WARNING, (errmsg("no background worker is free to look into databases"),
+                              errdetail("Their health is not checked, and their listeners are not notified."),
+                              errhint("Raise max_worker_processes.")));
+        });
+    }
+
     static void say(const Known &known) {
         const char *const name = known.name.c_str();
         const registry::Database *const state = &known.state;
@@ -260,6 +280,7 @@ class Watch final : public monitor::Duty {
     std::map<Oid, Known> known_;
     std::set<Oid> left_out_;
     int told_left_out_ = 0;
+    bool process_ = true; // there was one the last time
     int paced_ = settings_pace();
     Clock::time_point looked_at_;
     Clock::time_point scan_at_;

@@ -54,7 +54,7 @@ std::optional<Extension> extension() {
     return Extension{*row[0], *row[1], *row[2], pg::oid_of(row[3]), *row[4] == "t"};
 }
 
-// What is left of the time when it is too late to try again, and to spare for saying so.
+// What is to spare for saying how it went.
 constexpr int64 breath_us = 100'000;
 
 // A session that waits for a lock looks for a deadlock after deadlock_timeout, and is its victim if it finds one. Who
@@ -80,8 +80,10 @@ class Look {
                 return findings_;
             if (!question_.check)
                 return findings_;
+            const int64 tried_at = visit::board::monotonic();
             const int sqlstate = check();
-            if (sqlstate == 0 || !may_pass(sqlstate) || visit::board::monotonic() + breath_us >= until_) {
+            const int64 now = visit::board::monotonic();
+            if (sqlstate == 0 || !may_pass(sqlstate) || now + (now - tried_at) >= until_) { // no time for another one
                 judge(sqlstate);
                 break;
             }
@@ -127,7 +129,6 @@ class Look {
         if (!extension_.in_one_hand)
             return ERRCODE_INSUFFICIENT_PRIVILEGE;
         critical_.clear();
-        wait_for_locks(until_ - visit::board::monotonic());
         return as_owner([this] {
             pg::Spi spi;
             for (const auto &row :

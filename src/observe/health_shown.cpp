@@ -64,6 +64,8 @@ pg::Row shown_unknown(Oid database) {
         reason = "there is no room for it: the health of " + std::to_string(registry::most) + " databases is kept";
     else if (pg::settings::health_interval == 0)
         reason = switched_off;
+    else if (const TimestampTz since = registry::without_process(); since != 0)
+        reason = "it can't be checked since " + *shown::moment(since) + ": " + registry::no_process;
     return {{}, "0", {}, {}, {}, shown::array({}), reason};
 }
 

@@ -29,6 +29,7 @@ struct Board {
     size_t asked_count;
     Oid asked[most_asked];
     int left_out;
+    TimestampTz without_process;
     size_t count;
     Database databases[most];
 };
@@ -167,6 +168,13 @@ int left_out() {
     return memory->left_out;
 }
 
+TimestampTz without_process() {
+    if (memory == nullptr)
+        return 0;
+    const pg::Locked locked(memory->lock, LW_SHARED);
+    return memory->without_process;
+}
+
 void be_monitor() {
     pg_atomic_write_u32(&memory->monitor, static_cast<uint32>(MyProc - ProcGlobal->allProcs) + 1);
     pg::call([] { on_shmem_exit([](int, Datum) { pg_atomic_write_u32(&memory->monitor, 0); }, 0); });
@@ -208,6 +216,13 @@ void forget(Oid database) {
 void note_left_out(int databases) {
     const pg::Locked locked(memory->lock);
     memory->left_out = databases;
+}
+
+void note_process(bool there) {
+    const TimestampTz now = there ? 0 : GetCurrentTimestamp();
+    const pg::Locked locked(memory->lock);
+    if (there || memory->without_process == 0)
+        memory->without_process = now;
 }
 
 } // namespace wc::observe::registry

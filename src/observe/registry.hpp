@@ -10,6 +10,9 @@ namespace wc::observe::registry {
 constexpr size_t most = 256; // databases
 constexpr size_t most_failing = 1024;
 
+// Why a database can't be checked where there is no process to do it.
+constexpr const char *no_process = "no background worker was free (max_worker_processes)";
+
 // Trivial: it goes through shared memory.
 struct Database {
     Oid oid;
@@ -39,6 +42,9 @@ std::optional<Database> find(Oid database);
 // How many of them found no room.
 int left_out();
 
+// Since when there has been no process to look into a database; 0: there was one the last time.
+TimestampTz without_process();
+
 // ---- The monitor.
 
 // What sessions have asked for since it was asked last.
@@ -54,5 +60,6 @@ Asked take_asked();
 bool put(const Database &database);
 void forget(Oid database);
 void note_left_out(int databases);
+void note_process(bool there);
 
 } // namespace wc::observe::registry
