@@ -58,12 +58,16 @@ std::optional<Extension> extension() {
 constexpr int64 breath_us = 100'000;
 
 // A session that waits for a lock looks for a deadlock after deadlock_timeout, and is its victim if it finds one. Who
-// waits for a lock of ours has not waited so long when we give up waiting for one of his.
+// waits for a lock of ours has not waited so long when we give up waiting for one of his; a check may wait for a few of
+// them in turn, because one that wc_objects() can't have is no error.
 void wait_for_locks(int64 left_us) {
-    const auto most = std::min<int64>(DeadlockTimeout / 2, (left_us - breath_us) / 1000);
+    const auto most = std::min<int64>(DeadlockTimeout / 5, (left_us - breath_us) / 1000);
     const std::string timeout = std::to_string(std::max<int64>(1, most));
     const char *const value = timeout.c_str();
-    pg::call([=] { SetConfigOption("lock_timeout", value, PGC_SUSET, PGC_S_SESSION); });
+    pg::call([=] {
+        SetConfigOption("lock_timeout", value, PGC_SUSET, PGC_S_SESSION);
+        SetConfigOption("whitecross.lock_timeout", value, PGC_SUSET, PGC_S_SESSION); // which our own functions go by
+    });
 }
 
 // The whole look, with what it knows of the time.
