@@ -2,6 +2,7 @@
 // whose settings switch live mode on. It sleeps until a session says that settings may have changed, a worker ends, the
 // configuration is read again, or a worker is due to be tried again.
 // The settings of databases can't be read without a connection: a scout, a process of a moment, does that.
+#include "pg/databases.hpp"
 #include "pg/guc.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -12,9 +13,6 @@
 #include <map>
 
 extern "C" {
-#include "access/heapam.h"
-#include "access/tableam.h"
-#include "catalog/pg_database.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -30,28 +28,12 @@ namespace {
 // A database to read the settings of all in: any will do, but a template may be about to be copied.
 Oid any_database() {
     Oid best = InvalidOid;
-    const auto failure = pg::transaction([&best] {
-        best = pg::call([] {
-            Oid found = InvalidOid;
-            bool found_template = false;
-            (void)GetTransactionSnapshot();
-            ::Relation table = table_open(DatabaseRelationId, AccessShareLock);
-            TableScanDesc scan = table_beginscan_catalog(table, 0, nullptr);
-            for (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection); HeapTupleIsValid(tuple);
-                 tuple = heap_getnext(scan, ForwardScanDirection)) {
-                const auto *row = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-                if (!row->datallowconn || row->datconnlimit < -1 || (OidIsValid(found) && !found_template))
-                    continue;
-                found = row->oid;
-                found_template = row->datistemplate;
-            }
-            table_endscan(scan);
-            table_close(table, AccessShareLock);
-            return found;
-        });
-    });
-    if (failure)
-        throw *failure;
+    for (const pg::Database &database : pg::databases()) {
+        if (database.connectable && !database.is_template)
+            return database.oid;
+        if (database.connectable)
+            best = database.oid;
+    }
     return best;
 }
 
