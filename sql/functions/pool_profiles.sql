@@ -70,7 +70,7 @@ BEGIN
     asked := wanted * greatest(pair_count, 1);
     size := greatest(least(wanted, room / greatest(pair_count, 1)), 1);
     sum := format('%s of %s connections are left to pools: max_connections less %s reserved and %s for what connects directly', room, most, reserved, direct);
-    IF size < wanted OR room < size * pair_count THEN
+    IF pair_count > 0 AND (size < wanted OR room < size * pair_count) THEN
         RAISE NOTICE USING MESSAGE = format('pools of %s for %s pairs of role and database do not fit this server', wanted, pair_count),
             DETAIL = format('%s; %s.', sum, CASE WHEN room < size * pair_count THEN 'not even one for each pair' ELSE format('the profile gives %s to each pair', size) END),
             HINT = format('Name the roles and databases that go through the pooler (arguments roles, databases), or set max_connections to %s.',

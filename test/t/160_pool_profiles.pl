@@ -198,6 +198,9 @@ is($node->safe_psql($_, "SHOW $statement; SHOW $idle", extra_params => [ '-U', '
 is($node->safe_psql('template1', "SHOW $statement", extra_params => [ '-U', 'clerk1' ]), '30s', 'whatever the database');
 is($node->safe_psql('school', "SHOW $statement"), 0, 'others do not');
 
+# Nothing but limits is spoken of, however small the server.
+unlike(notice(q{SELECT * FROM wc_apply_session_limits('clerk1', 'production')}), qr/NOTICE/, 'sizes of pools are not its business');
+
 # A role that nobody logs in as.
 $node->safe_psql('school', 'GRANT team TO clerk1, boss');
 my (undef, undef, $told) = try_sql($node, 'school', q{SELECT * FROM wc_apply_session_limits('team', 'production')});
