@@ -61,6 +61,9 @@ void take_pools(Ledger &ledger, const Answer &answer) {
     for (const DatabaseRow &row : answer.databases)
         sizes[row.database] = size_of(row);
     std::map<std::pair<std::string, std::string>, Pool *> known;
+    const auto name = [](const PoolRow &row) {
+        return std::pair(kept(row.database, database_size), kept(row.user, user_size));
+    };
     for (Pool &pool : ledger.pool) {
         pool.listed = false;
         if (pool.database[0] != '\0')
@@ -87,19 +90,21 @@ void take_pools(Ledger &ledger, const Answer &answer) {
         ledger.clients_active += row.clients_active;
         ledger.clients_waiting += row.clients_waiting;
         ledger.servers_active += row.servers_active;
-        const auto found = known.find({kept(row.database, database_size), kept(row.user, user_size)});
+        const auto found = known.find(name(row));
         if (found == known.end())
             others.push_back(&row);
         else if (!found->second->listed)
             fill(row, *found->second);
     }
     for (const PoolRow *row : others) {
-        Pool *const pool = place(ledger, *row);
+        const auto [database, user] = name(*row);
+        Pool *const pool = known.contains({database, user}) ? nullptr : place(ledger, *row);
         if (pool == nullptr)
             continue;
+        known[{database, user}] = pool;
         *pool = {};
-        put(pool->database, kept(row->database, database_size));
-        put(pool->user, kept(row->user, user_size));
+        put(pool->database, database);
+        put(pool->user, user);
         fill(*row, *pool);
     }
     ledger.pools_left_out = ledger.pools - std::count_if(std::begin(ledger.pool), std::end(ledger.pool),
@@ -139,13 +144,17 @@ void take_stats(Ledger &ledger, const Answer &answer) {
             add(row, *found->second);
     }
     for (const StatRow *row : others) {
+        const std::string name = kept(row->database, database_size);
+        if (known.contains(name))
+            continue;
         Database *const database = place(ledger);
         if (database == nullptr) {
             ledger.databases_left_out++;
             continue;
         }
         *database = {};
-        put(database->name, kept(row->database, database_size));
+        put(database->name, name);
+        known[name] = database;
         if (!all_were_known)
             database->last = {row->transactions, row->queries, row->wait_us};
         add(*row, *database);

@@ -62,16 +62,21 @@ class Watching final : public monitor::Duty {
     }
 
   private:
-    // A change of the setting is a new beginning.
+    // A change of the setting is a new beginning. Whoever has the configuration read again has mended something, the
+    // passfile perhaps, and wants to see what comes of it.
     void heed_setting() {
+        if (std::exchange(reloaded_, PgReloadTime) != PgReloadTime) {
+            backoff_.succeeded();
+            due_ = looked_;
+        }
         const char *const now = pg::settings::pgbouncer_conninfo;
         if (conninfo_ == (now != nullptr ? now : ""))
             return;
         conninfo_ = now != nullptr ? now : "";
         link_.reset();
         backoff_.succeeded();
-        told_.clear();
         due_ = looked_;
+        told_.clear();
         enter(false);
     }
 
@@ -137,7 +142,8 @@ class Watching final : public monitor::Duty {
         put(state_, *known);
     }
 
-    void failed(const std::string why) { // a copy: the link that says it goes
+    void failed(const std::string &reason) {
+        const std::string why = reason; // the link that says it goes
         link_.reset();
         due_ = looked_ + backoff_.failed(every());
         next_ = due_;
@@ -167,6 +173,7 @@ class Watching final : public monitor::Duty {
     core::Backoff backoff_{first_retry};
     core::pooler::Answer answer_;
     State state_;
+    TimestampTz reloaded_ = 0;
     std::string told_; // the failure that the log has, since the last answer
     bool asking_ = false;
     size_t asked_ = 0;           // of the questions of this time

@@ -107,6 +107,8 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_constraint_violations_info()' ],
     [ 'district', $cheap,  'SELECT wc_reset_constraint_violations()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_connections, wc_connections() AS c' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_pooler, wc_pooler_status' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_pooler(), wc_pooler_status()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_alerts, wc_alert_status() /* wc_raised_alerts */' ],
     [ 'district', $costly, q{SELECT * FROM wc_pool_profile('production')} ],
     [ 'district', $costly, q{SELECT wc_pgbouncer_ini('development')} ],

@@ -142,6 +142,7 @@ becomes("SELECT waits = $waits_before AND database_transactions = $transactions_
 passfile('Wrong-Horse-42');
 stop_bouncer();
 start_bouncer();
+$node->reload;
 becomes(q{SELECT NOT connected AND last_error ~ 'password authentication failed|SASL' FROM wc_pooler_status}, 't', 'a wrong password is refused, which is said');
 unlink $pass or die "$pass: $!\n";
 becomes(q{SELECT last_error ~ 'no password supplied' FROM wc_pooler_status}, 't', 'no password at all is said to be none');
