@@ -36,6 +36,8 @@ SQL_PARTS = \
 	sql/functions/alerts.sql \
 	sql/functions/server_health.sql \
 	sql/functions/health.sql \
+	sql/functions/database_metrics.sql \
+	sql/functions/server_metrics.sql \
 	sql/functions/metrics.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \

@@ -11,7 +11,7 @@ use WhiteCross::Metrics;
 use WhiteCross::Test;
 
 my $node = new_node('metrics', allows_streaming => 1,
-    conf => "max_connections = 100\nwhitecross.query_stats_max = 100\nwhitecross.n_plus_one_threshold = 5\nautovacuum = off\nlog_min_messages = warning\n");
+    conf => "max_connections = 100\nwhitecross.query_stats_max = 100\nwhitecross.n_plus_one_threshold = 5\nwhitecross.monitor_interval = '1s'\nautovacuum = off\nlog_min_messages = warning\n");
 make_database($node, 'school', 'reference', students => 50, extensions => ['dblink']);
 sub sql { my ($sql, $on) = @_; return ($on // $node)->safe_psql('school', $sql) }
 
@@ -132,6 +132,19 @@ equal('whitecross_constraint_violations_total', q{SELECT '{}', v.total FROM wc_c
 equal('whitecross_constraint_recent_violations', q{SELECT jsonb_build_object('table', v.table_name, 'constraint', v.constraint_name, 'kind', v.kind), v.last_hour
     FROM wc_constraint_violations AS v WHERE v.kind <> 'all'}, 'by constraint');
 
+
+# ---- The monitor, health, alerts.
+ok($node->poll_query_until('school', 'SELECT healthy IS NOT NULL FROM wc_health_status()'), 'the database was checked');
+equal('whitecross_health_healthy', q{SELECT '{}', h.healthy::integer FROM wc_health_status() AS h}, 'as it was checked');
+equal('whitecross_health_consecutive_failures', q{SELECT '{}', h.consecutive_failures FROM wc_health_status() AS h}, 'as it was checked');
+equal('whitecross_health_last_check_timestamp_seconds', q{SELECT '{}', extract(epoch FROM h.last_check) FROM wc_health_status() AS h}, 'as it was checked');
+ok($node->poll_query_until('school', q{SELECT max(abs(m.value - extract(epoch FROM clock_timestamp()))) < 3600 FROM wc_metrics AS m WHERE m.name = 'whitecross_monitor_last_sample_timestamp_seconds'}),
+    'the monitor has sampled');
+is(value_of('whitecross_monitor_interval_seconds'), 1, 'each second');
+$node->psql('school', 'INSERT INTO students (id) VALUES (NULL);' x 60, on_error_stop => 0);
+ok($node->poll_query_until('school', q{SELECT count(*) > 0 FROM wc_alerts WHERE name = 'constraint_violations' AND level = 'critical'}), 'an alert is raised');
+equal('whitecross_alerts_raised', q{SELECT jsonb_build_object('name', a.name, 'level', a.level), count(*) FROM wc_alerts AS a GROUP BY a.name, a.level}, 'which is told');
+
 my %first = %{ sound('a school') };
 
 # ---- A standby.
@@ -143,7 +156,13 @@ $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 my %there = %{ sound('a standby', $standby) };
 is(join(' ', grep { /change_log/ } keys %there), '', 'the change log is the primary\'s affair');
 equal('whitecross_view_rows', 'SELECT ' . as_label('v.view_name') . ', v.row_count FROM wc_view_stats() AS v WHERE v.row_count IS NOT NULL', 'on a standby', $standby);
+is($there{'whitecross_replay_delay_seconds{}'}, 0, 'a standby that has replayed all that it received is not behind') or diag(join "\n", grep { /replay/ } keys %there);
+equal('whitecross_replication_lag_bytes', q{SELECT '{"standby": "metrics_standby"}', pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) FROM pg_stat_replication}, 'of the standby, seen from the primary');
 $standby->stop;
+ok($node->poll_query_until('school', 'SELECT count(*) = 0 FROM pg_stat_replication'), 'the standby has gone');
+sql(q{SELECT pg_create_physical_replication_slot('kept', true)});
+equal('whitecross_replication_lag_bytes', q{SELECT '{"standby": "slot kept"}', pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots}, 'of a slot that nobody is connected to');
+sql(q{SELECT pg_drop_replication_slot('kept')});
 
 # ---- Many of everything, and names that need quoting: 60 databases and roles with connections, 60 constraints violated, 60 indexes more, 110 views.
 my @numbers = map { sprintf '%02d', $_ } 1 .. 60;
@@ -196,7 +215,7 @@ my %less = %{ sound('not preloaded') };
 sub names { return map { /^(\w+)/ ? ($1 => 1) : () } keys %{ $_[0] } }
 my %named = names(\%first);
 my %left  = names(\%less);
-is(join(' ', grep { !$left{$_} } sort keys %named), join(' ', grep { /^whitecross_(?:queries|query_patterns|constraint)_/ } sort keys %named),
+is(join(' ', grep { !$left{$_} } sort keys %named), join(' ', grep { /^whitecross_(?:queries|query_patterns|constraint|health|monitor|alerts|pool|pooler|pooled)_/ } sort keys %named),
     'what is counted in shared memory is left out');
 
 done_testing();

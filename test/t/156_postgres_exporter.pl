@@ -8,10 +8,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Metrics;
+use WhiteCross::Pooler;
 use WhiteCross::Test;
 
 my $monitoring = tree() . '/monitoring';
-my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.monitor_interval = '1h'\nwhitecross.health_interval = '1h'\n");
+my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.health_interval = '1h'\n");
 make_database($node, 'school', 'reference', students => 50);
 make_database($node, 'other', 'platform', students => 20);
 sub sql { return $node->safe_psql('school', $_[0]) }
@@ -45,13 +46,31 @@ is((as_role(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%Zq9' || '
 unlike((as_role('SELECT wc_prometheus()'))[0], qr/Zq9Marke/, 'and in no metric');
 $patient->quit;
 
+# ---- A pooler, with a client that waits for the one connection of its pool; then the monitor stands still, so that numbers do.
+sql('CREATE ROLE clerk LOGIN');
+my $pooler = WhiteCross::Pooler->new($node);
+$pooler->start(join "\n", '[databases]', 'school = host=' . $node->host . ' port=' . $node->port . ' dbname=school pool_size=1', '[pgbouncer]', 'listen_addr = 127.0.0.1',
+    'listen_port = ' . $pooler->port, 'unix_socket_dir = ' . $pooler->folder, 'logfile = ' . $pooler->folder . '/log', 'auth_type = trust', 'auth_file = ' . $pooler->folder . '/users.txt', 'query_wait_timeout = 0');
+$node->append_conf('postgresql.conf', "whitecross.pgbouncer_conninfo = 'host=" . $pooler->folder . ' port=' . $pooler->port . " user=pgbouncer'\nwhitecross.monitor_interval = '1s'");
+$node->reload;
+my @clerks = map { IPC::Run::start([ 'psql', '-X', '-d', $pooler->connstr('school', 'clerk'), '-c', 'SELECT pg_sleep(600)' ], '<', \undef, '>', \my $out, '2>', \my $err) } 0, 1;
+END { local $?; $_->kill_kill for grep { defined } @clerks }
+ok($node->poll_query_until('school', q{SELECT clients_active = 1 AND clients_waiting = 1 AND servers_active = 1 AND maxwait_ms > 0 AND waits > 0 AND database_transactions IS NOT NULL
+     FROM wc_pooler WHERE "user" = 'clerk'}), 'a client waits') or diag(sql('TABLE wc_pooler'));
+$node->adjust_conf('postgresql.conf', 'whitecross.monitor_interval', "'1h'");
+$node->reload;
+is(sql(q{SELECT bool_and(value = CASE split_part(m.name, '_', 3) || '_' || split_part(m.name, '_', 4)
+       WHEN 'clients_active' THEN 1 WHEN 'clients_waiting' THEN 1 WHEN 'servers_active' THEN 1 WHEN 'servers_limit' THEN 1 WHEN 'wait_seconds' THEN value ELSE 0 END) || ' ' || count(*)
+     FROM wc_metrics('pools') AS m WHERE m.labels ->> 'user' = 'clerk'}), 'true 7', 'which the metrics tell');
+is(sql(q{SELECT value FROM wc_metrics('pooler') WHERE name = 'whitecross_pooler_up'}), 1, 'the pooler is up');
+
 # ---- The exporter. While nothing else goes on, what changes from one look to the next only grows: what is served lies between a look before and one after.
 $node->psql('school', 'INSERT INTO students (id) VALUES (NULL);' x 2, on_error_stop => 0);
 sql(q{SET whitecross.slow_query_threshold = 0; SELECT count(*) FROM students; SELECT wc_refresh('allergy_summary'); REFRESH MATERIALIZED VIEW mv_compliance_status});
 sql('DROP MATERIALIZED VIEW mv_medication_schedule CASCADE');
 sql('SELECT pg_stat_force_next_flush()');
 my $exporter = start_exporter($node, "$monitoring/postgres_exporter.yml", 'school', 'other');
-END { stop_exporter($exporter) if $exporter }
+END { local $?; stop_exporter($exporter) if $exporter }
 ok(defined fetch($exporter->{port}, '/metrics'), 'the exporter answers');
 
 my %look = map { $_ => $node->background_psql($_, extra_params => [ '-U', 'whitecross_monitor' ]) } 'school', 'other';
@@ -76,6 +95,7 @@ my $before = look();
 my $served = fetch($exporter->{port}, '/metrics');
 my $after  = look();
 my ($series, $types, $helps) = parse_exposition($served, leave_out => ['server']);
+ok(exists $series->{'whitecross_pool_waits_seen_total{database="school",user="clerk"}'}, 'pools are served');
 my %ours = map { $_ => $series->{$_} } grep { /^whitecross_/ } keys %$series;
 is(join("\n", grep { !exists $ours{$_} } sort keys %$before), '', 'every series of wc_metrics is served');
 is(join("\n", grep { !exists $before->{$_} } sort keys %ours), '', 'and no other');
