@@ -1,8 +1,11 @@
 // The monitor's duty to alerts: reads what can be read without a connection to a database, writes what is new of all
-// alerts to the log.
+// alerts to the log, and sends visitors to the databases whose listeners are to be notified.
+#include "core/backoff.hpp"
 #include "observe/alerts.hpp"
 #include "observe/duty.hpp"
+#include "observe/registry.hpp"
 #include "observe/server_readings.hpp"
+#include "observe/visit.hpp"
 #include "pg/guc.hpp"
 #include "pg/guc_alerts.hpp"
 
@@ -15,10 +18,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 
+constexpr Milliseconds notify_limit{10000};
+constexpr Milliseconds longest_wait{60000};
+
 class Alerting final : public monitor::Duty {
   public:
     [[nodiscard]] Milliseconds interval() const override {
-        const Clock::time_point next = due_;
+        Clock::time_point next = due_;
+        for (const auto &[database, listener] : listeners_)
+            if (!listener.visited && listener.failed)
+                next = std::min(next, listener.retry_at);
         return std::max(std::chrono::ceil<Milliseconds>(next - Clock::now()), Milliseconds(0));
     }
 
@@ -30,7 +39,7 @@ class Alerting final : public monitor::Duty {
 
     void look() override {
         std::exception_ptr failed;
-        if (const Clock::time_point now = Clock::now(); now >= due_) {
+        if (const Clock::time_point now = Clock::now(); now >= due_ || readings_.is_old()) {
             due_ = now + std::chrono::seconds(pg::settings::monitor_interval);
             try {
                 read(now);
@@ -41,18 +50,26 @@ class Alerting final : public monitor::Duty {
             }
         }
         write_log();
+        notify();
         if (failed)
             std::rethrow_exception(failed);
     }
 
   private:
+    struct Listener {
+        bool visited = false; // a visitor is on its way
+        bool failed = false;  // the last one failed, and the next goes at retry_at
+        Clock::time_point retry_at;
+        core::Backoff backoff{Milliseconds(1000)};
+    };
+
     void read(Clock::time_point now) {
         readings_.read(std::chrono::duration_cast<Milliseconds>(now.time_since_epoch()).count());
         report(Source::Monitor, InvalidOid, readings_.of_server());
         const std::vector<Oid> databases = readings_.databases();
         for (const Oid database : databases)
             report(Source::Monitor, database, readings_.of_database(database));
-        keep_only(databases, databases);
+        keep_only(databases, registry::with_extension());
         tell_losses(now);
     }
 
@@ -93,8 +110,57 @@ class Alerting final : public monitor::Duty {
         });
     }
 
+    void notify() {
+        if (RecoveryInProgress()) {
+            skip_notifications();
+            listeners_.clear();
+            return;
+        }
+        const std::vector<Oid> databases = registry::with_extension();
+        std::erase_if(listeners_, [&](const auto &each) {
+            return !each.second.visited && !std::binary_search(databases.begin(), databases.end(), each.first);
+        });
+        const Clock::time_point now = Clock::now();
+        for (const Oid database : to_notify(databases)) {
+            Listener &listener = listeners_[database];
+            if (listener.visited || (listener.failed && now < listener.retry_at))
+                continue;
+            listener.visited = true;
+            visit::ask({visit::Purpose::Notify, database, {}, notify_limit},
+                       [this, database](const visit::Outcome &outcome) { ended(database, outcome); });
+        }
+    }
+
+    void ended(Oid database, const visit::Outcome &outcome) {
+        Listener &listener = listeners_[database];
+        listener.visited = false;
+        const bool failed = outcome.end != visit::End::Done;
+        if (!failed) {
+            listener.backoff.succeeded();
+        } else {
+            listener.retry_at = Clock::now() + listener.backoff.failed(longest_wait);
+            if (!listener.failed && outcome.end != visit::End::GaveWay)
+                say(database, outcome);
+        }
+        listener.failed = failed;
+    }
+
+    // Once for each row of failures.
+    void say(Oid database, const visit::Outcome &outcome) const {
+        const std::string name = this->name(database);
+        const char *const of = name.c_str();
+        const int sqlstate = outcome.sqlstate != 0 ? outcome.sqlstate : ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+        const bool no_process = outcome.end == visit::End::NoProcess;
+        pg::call([=] {
+            ereport(WARNING, (errcode(sqlstate), errmsg("listeners in database \"%s\" are not notified of alerts", of),
+                              errdetail("It is tried again until it succeeds."),
+                              no_process ? errhint("Raise max_worker_processes: no process was free for it.") : 0));
+        });
+    }
+
     ServerReadings readings_;
     Clock::time_point due_;
+    std::map<Oid, Listener> listeners_;
     Losses told_losses_;
     std::optional<Clock::time_point> losses_told_at_;
 };

@@ -3,9 +3,10 @@
 // What runs under its lock neither allocates nor raises; the lock is a leaf.
 #include "observe/alerts.hpp"
 #include "core/alert_text.hpp"
-
+#include "observe/alert_notice.hpp"
 #include "observe/encoding.hpp"
 #include "observe/observe.hpp"
+#include "observe/visit.hpp"
 #include "pg/guc_alerts.hpp"
 #include "pg/hooks.hpp"
 #include "pg/locked.hpp"
@@ -27,14 +28,14 @@ using core::alert::Event;
 using core::alert::Level;
 using pg::Locked;
 
-constexpr uint64 kept = 512;        // events that wait to be told
-constexpr int most_listeners = 256; // databases that are notified
+constexpr int64 news = USECS_PER_MINUTE; // of what happened so lately a database that is new is told
+constexpr uint64 kept = 512;             // events that wait to be told
+constexpr int most_listeners = 256;      // databases that are notified
 
 // A database that is notified.
 struct Listener {
-    Oid database;  // InvalidOid: the place is free
-    uint64 of_all; // events of the server from this number on
-    uint64 next;   // the first event that it hasn't been told
+    Oid database; // InvalidOid: the place is free
+    uint64 next;  // the first event that it hasn't been told
     uint64 lost;
     TimestampTz told_at;
 };
@@ -47,7 +48,6 @@ struct Board {
     uint64 unlogged;
     uint64 refused;
     TimestampTz refused_at;
-    bool surveyed; // whether the databases that are notified have been named
     Listener listeners[most_listeners];
     Told told[kept];                      // event n stands at n % kept
     Raised raised[FLEXIBLE_ARRAY_MEMBER]; // free where the state is Ok
@@ -140,11 +140,19 @@ void take_in_new(Source source, const Reading &reading, int64 now_ms, TimestampT
     take_in(*place, reading, now_ms, now);
 }
 
+// The first event from a moment on.
+uint64 first_since(TimestampTz moment) {
+    uint64 number = board->next;
+    while (number > oldest() && board->told[(number - 1) % kept].at >= moment)
+        number--;
+    return number;
+}
+
 // The event n, where it is still kept and concerns a database.
 const Told *of_listener(const Listener &listener, uint64 number) {
     const Told &told = board->told[number % kept];
-    const bool of_all = !OidIsValid(told.reading.database) && number >= listener.of_all;
-    return of_all || told.reading.database == listener.database ? &told : nullptr;
+    const Oid database = told.reading.database;
+    return !OidIsValid(database) || database == listener.database ? &told : nullptr;
 }
 
 // Calls f with each event that a database is still to be told.
@@ -191,6 +199,7 @@ core::alert::Told as_text(const Told &told, const std::string &subject, const st
 
 void init() {
     pg::hooks::shared_memory({"whitecross alerts", size, start});
+    visit::serve(visit::Purpose::Notify, "whitecross alerts", 2, notify_listeners);
 }
 
 void report(Source source, Oid database, const std::vector<Reading> &readings) {
@@ -292,6 +301,7 @@ Losses losses() {
 }
 
 std::vector<Oid> to_notify(const std::vector<Oid> &databases) {
+    const TimestampTz now = GetCurrentTimestamp();
     std::vector<Oid> waiting(databases.size());
     size_t count = 0;
     {
@@ -302,7 +312,7 @@ std::vector<Oid> to_notify(const std::vector<Oid> &databases) {
         for (const Oid database : databases) {
             Listener *listener = listener_of(database);
             if (listener == nullptr && (listener = listener_of(InvalidOid)) != nullptr)
-                *listener = {database, board->surveyed ? board->next : 1, oldest(), 0, 0};
+                *listener = {database, first_since(now - news), 0, 0};
             if (listener == nullptr) // more databases than are notified
                 continue;
             count_lost(*listener);
@@ -313,7 +323,6 @@ std::vector<Oid> to_notify(const std::vector<Oid> &databases) {
             else
                 listener->next = board->next;
         }
-        board->surveyed = board->surveyed || !databases.empty();
     }
     waiting.resize(count);
     return waiting;
@@ -323,7 +332,6 @@ void skip_notifications() {
     const Locked lock(board->lock);
     for (Listener &listener : board->listeners)
         listener.next = board->next;
-    board->surveyed = true;
 }
 
 std::vector<Told> for_database(Oid database) {

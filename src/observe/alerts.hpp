@@ -75,8 +75,7 @@ struct Losses {
 Losses losses();
 
 // The databases that have something to be notified of, of those given (which have the extension; in the order of their
-// OIDs). A database that is new among them is told what is of itself, and of the server what happens from now on; at
-// the first call after the server's start, everything.
+// OIDs). One that is new among them is told of the last minute.
 std::vector<Oid> to_notify(const std::vector<Oid> &databases);
 
 // Nothing that has happened so far is to be notified: on a standby it can't be.

@@ -2,6 +2,7 @@
 #include "observe/server_readings.hpp"
 
 #include "observe/connections.hpp"
+#include "observe/pooler.hpp"
 #include "observe/totals.hpp"
 #include "observe/violations.hpp"
 #include "pg/worker.hpp"
@@ -81,6 +82,7 @@ void ServerReadings::read(int64 now) {
     of_server_.clear();
     of_database_.clear();
     read_connections();
+    read_pooler();
     for (const auto &[oid, database] : databases_)
         add(Watched::TransactionIdAge, database.name, static_cast<double>(database.age));
     for (const Lag &lag : lags_)
@@ -89,10 +91,16 @@ void ServerReadings::read(int64 now) {
     read_totals(now);
 }
 
+bool ServerReadings::is_old() const {
+    const auto sample = connections::latest();
+    return sample && sample->at != sampled_at_;
+}
+
 void ServerReadings::read_connections() {
     const auto sample = connections::latest();
     if (!sample)
         return;
+    sampled_at_ = sample->at;
     const auto rows = core::connections::rows(*sample);
     if (rows.empty())
         return;
@@ -100,6 +108,22 @@ void ServerReadings::read_connections() {
     if (server.utilisation_percent)
         add(Watched::Connections, "server", *server.utilisation_percent);
     add(Watched::ConnectionsWaiting, "server", server.counts.waiting);
+}
+
+void ServerReadings::read_pooler() {
+    const auto sample = pooler::sample();
+    if (!sample.status.configured)
+        return;
+    // One that was not looked for yet isn't down.
+    add(Watched::PoolerDown, "pooler", sample.status.since != 0 && !sample.status.connected ? 1 : 0);
+    for (const auto &pool : sample.pools) {
+        if (!pool.present)
+            continue;
+        const std::string subject = pool.database + "/" + pool.user;
+        if (pool.present->utilisation_percent)
+            add(Watched::PoolerConnections, subject, *pool.present->utilisation_percent);
+        add(Watched::PoolerWaiting, subject, static_cast<double>(pool.present->clients_waiting));
+    }
 }
 
 void ServerReadings::read_violations() {

@@ -13,6 +13,9 @@ class ServerReadings {
     // now: milliseconds of a clock that is never set back. Throws Error; what was read before stands then.
     void read(int64 now);
 
+    // Whether the connections have been sampled again since they were read.
+    [[nodiscard]] bool is_old() const;
+
     [[nodiscard]] const std::vector<Reading> &of_server() const { return of_server_; }
     [[nodiscard]] std::vector<Reading> of_database(Oid database) const;
 
@@ -39,6 +42,7 @@ class ServerReadings {
     void read_violations();
     void read_totals(int64 now);
 
+    int64 sampled_at_ = 0; // the connections
     std::map<Oid, Database> databases_;
     std::vector<Lag> lags_;
     Replication replication_;
