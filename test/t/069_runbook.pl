@@ -61,6 +61,9 @@ my %afterwards = (
     'Dump and restore' => sub {
         is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_database WHERE datname IN ('restored', 'partial')}), 0, 'made and taken away');
     },
+    'Monitoring' => sub {
+        is(school(q{SELECT count(*) FROM pg_roles WHERE rolname = 'whitecross_monitor'}), 0, 'the monitoring role was made, and has gone');
+    },
     'Roll back' => sub {
         ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM cron.job'), 'no job is left');
         # The adopted indexes, and the columns that the migrations changed, are the site's own doing.

@@ -21,6 +21,9 @@ for my $command ([ 'promtool', 'check', 'rules', 'rules.yml' ], [ 'promtool', 't
     [ 'amtool', 'check-config', 'alertmanager.yml' ]) {
     my ($status, $said) = run_tool('', 'sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', $monitoring, @$command);
     is($status, 0, "@$command") or diag($said);
+}for my $route ([ 'warning', 'mail' ], [ 'critical', 'mail_and_slack' ]) {
+    my (undef, $said) = run_tool('', 'amtool', 'config', 'routes', 'test', "--config.file=$monitoring/alertmanager.yml", "severity=$route->[0]", 'alertname=whitecross_connections');
+    like($said, qr{^$route->[1]$}m, "what is $route->[0] goes to $route->[1]");
 }
 
 # ---- The rules, each as { alert, expr, severity }.
