@@ -142,18 +142,17 @@ class Watching final : public monitor::Duty {
         put(state_, *known);
     }
 
-    void failed(const std::string &reason) {
-        const std::string why = reason; // the link that says it goes
-        link_.reset();
+    void failed(const std::string &why) {
+        strlcpy(state_.error, why.c_str(), sizeof(state_.error));
+        link_.reset(); // why may go with it
         due_ = looked_ + backoff_.failed(every());
         next_ = due_;
         state_.failures++;
         state_.failed_at = GetCurrentTimestamp();
-        strlcpy(state_.error, why.c_str(), sizeof(state_.error));
         enter(false);
-        if (std::exchange(told_, why) == why)
-            return;
         const char *const message = state_.error;
+        if (std::exchange(told_, message) == message)
+            return;
         pg::call([=] {
             ereport(WARNING, (errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
                               errmsg("PgBouncer does not answer: %s", message),
