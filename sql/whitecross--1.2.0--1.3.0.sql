@@ -54,6 +54,40 @@ COMMENT ON FUNCTION @extschema@.wc_connection_history_status() IS
 
 -- What PgBouncer says of itself.
 
+CREATE FUNCTION @extschema@.wc_pooler()
+RETURNS TABLE (database text, "user" text, clients_active bigint, clients_waiting bigint, servers_active bigint, servers_idle bigint,
+               servers_used bigint, maxwait_ms double precision, pool_size bigint, utilisation_percent double precision, waits bigint,
+               longest_wait_ms double precision, database_transactions bigint, database_queries bigint, database_wait_ms double precision)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 50
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_pooler';
+COMMENT ON FUNCTION @extschema@.wc_pooler() IS
+'Each pool of PgBouncer as it was told last (NULL where it does not answer, or has that pool no more), and what has come together since the server started: answers in which clients waited, the longest wait; and of the pool''s database, all its users together, transactions, queries and the time that clients waited.';
+
+CREATE VIEW @extschema@.wc_pooler AS
+SELECT p.database, p."user", p.clients_active, p.clients_waiting, p.servers_active, p.servers_idle, p.servers_used, p.maxwait_ms, p.pool_size,
+       p.utilisation_percent, p.waits, p.longest_wait_ms, p.database_transactions, p.database_queries, p.database_wait_ms
+  FROM @extschema@.wc_pooler() AS p;
+COMMENT ON VIEW @extschema@.wc_pooler IS 'The pools of PgBouncer: wc_pooler() as a view.';
+GRANT SELECT ON @extschema@.wc_pooler TO PUBLIC;
+
+CREATE FUNCTION @extschema@.wc_pooler_status()
+RETURNS TABLE (configured boolean, connected boolean, since timestamptz, last_answer timestamptz, answers bigint, failures bigint,
+               last_failure timestamptz, last_error text, pools bigint, pools_left_out bigint, clients_active bigint, clients_waiting bigint,
+               servers_active bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_pooler_status';
+COMMENT ON FUNCTION @extschema@.wc_pooler_status() IS
+'Whether PgBouncer is asked (whitecross.pgbouncer_conninfo) and answers, since when, how often it did and did not, the last error; and of its last answer the pools, those of them that there was no room for, and the connections of all of them.';
+
+CREATE VIEW @extschema@.wc_pooler_status AS
+SELECT s.configured, s.connected, s.since, s.last_answer, s.answers, s.failures, s.last_failure, s.last_error, s.pools, s.pools_left_out,
+       s.clients_active, s.clients_waiting, s.servers_active
+  FROM @extschema@.wc_pooler_status() AS s;
+COMMENT ON VIEW @extschema@.wc_pooler_status IS 'Whether PgBouncer is asked and answers: wc_pooler_status() as a view.';
+GRANT SELECT ON @extschema@.wc_pooler_status TO PUBLIC;
+
 -- Sizes of connection pools, PgBouncer's configuration, limits of sessions.
 --
 -- In transaction pooling a server connection belongs to no client, and what a client asks for in its startup packet reaches no
@@ -126,7 +160,7 @@ BEGIN
     asked := wanted * greatest(pair_count, 1);
     size := greatest(least(wanted, room / greatest(pair_count, 1)), 1);
     sum := format('%s of %s connections are left to pools: max_connections less %s reserved and %s for what connects directly', room, most, reserved, direct);
-    IF size < wanted OR room < size * pair_count THEN
+    IF pair_count > 0 AND (size < wanted OR room < size * pair_count) THEN
         RAISE NOTICE USING MESSAGE = format('pools of %s for %s pairs of role and database do not fit this server', wanted, pair_count),
             DETAIL = format('%s; %s.', sum, CASE WHEN room < size * pair_count THEN 'not even one for each pair' ELSE format('the profile gives %s to each pair', size) END),
             HINT = format('Name the roles and databases that go through the pooler (arguments roles, databases), or set max_connections to %s.',
@@ -150,7 +184,7 @@ BEGIN
            ('server_check_query', 'select 1', 'pgbouncer.ini', NULL, 'asked of a server connection that has rested before a client gets it; a dead one is replaced'),
            ('server_check_delay', '5', 'pgbouncer.ini', NULL, 'seconds of rest after which it is asked'),
            ('server_connect_timeout', '5', 'pgbouncer.ini', NULL, 'seconds for a login to the server; well within query_wait_timeout, so that there is time to try again'),
-           ('server_login_retry', '2', 'pgbouncer.ini', NULL, 'seconds after a login that failed until the next: clients who wait outlast a restart of the server'),
+           ('server_login_retry', '2', 'pgbouncer.ini', NULL, 'seconds after a login that the server refused until the next; meanwhile clients that need one are told so at once, where the server can''t be reached they wait. PAUSE and RESUME on the console around a restart spare them both'),
            ('tcp_keepidle', '30', 'pgbouncer.ini', NULL, 'seconds of silence after which the other side is asked whether it is still there'),
            ('tcp_keepintvl', '10', 'pgbouncer.ini', NULL, 'seconds between two such questions'),
            ('tcp_keepcnt', '3', 'pgbouncer.ini', NULL, 'questions without an answer after which the connection is dead'),
@@ -421,7 +455,25 @@ COMMENT ON FUNCTION @extschema@.wc_reset_session_limits(text) IS
 'Takes back what wc_apply_session_limits() has set for a role: what was there before is restored, what somebody has changed since is kept. ALTER ROLE''s rules say who may.';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_reset_session_limits(text) FROM PUBLIC;
 
--- The health of each database as the monitor finds it, check by check.
+-- The health of the databases that have the extension, as the monitor has it checked.
+
+CREATE FUNCTION @extschema@.wc_health_status()
+RETURNS TABLE (healthy boolean, consecutive_failures integer, last_check timestamptz, last_failure timestamptz, duration_ms double precision,
+               failing text[], reason text)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_health_status';
+COMMENT ON FUNCTION @extschema@.wc_health_status() IS
+'The health of this database, which the monitor has checked each whitecross.health_interval: three checks in a row that fail make it unhealthy, a good one healthy again; which checks were critical, and why the last one failed or could not be made.';
+
+CREATE FUNCTION @extschema@.wc_database_health()
+RETURNS TABLE (database text, version text, healthy boolean, consecutive_failures integer, last_check timestamptz, last_failure timestamptz,
+               duration_ms double precision, failing text[], reason text)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 4
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_database_health';
+COMMENT ON FUNCTION @extschema@.wc_database_health() IS
+'wc_health_status() of each database that has the extension, with its version there; without the rights of pg_read_all_stats of this one only.';
 
 -- What the monitor warns of.
 
@@ -468,16 +520,9 @@ AS 'MODULE_PATHNAME', 'wc_alert_status';
 COMMENT ON FUNCTION @extschema@.wc_alert_status() IS
 'How many alerts of all databases are raised, how many there is room for (whitecross.alerts_max) and how often there was none, and what listeners in this database are still to be notified of.';
 
--- Everything measured, as metrics, and in Prometheus' text format.
---
--- Metrics come in families: those of one have the same labels, and the same name but for its last words, so that a family is one
--- query of monitoring/postgres_exporter.yml. Each row of a family has all of its metrics: that exporter makes NaN of NULL, so what can be
--- unknown by itself is a family by itself.
---
--- A scrape is small and waits for nothing: no row is counted, no label has more than 100 values, and of what is locked the size is left out.
--- A counter counts what is never given up for something else, so that it only grows.
+-- The metrics of a database; see metrics.sql for what holds for all.
 
--- The views that metrics tell of, at most 100: ours, and the site's by name. known: whether what the last refresh has noted is of the rows that
+-- The views that metrics tell of, at most 100: ours, and the site's by name, without those that are switched off. known: whether what the last refresh has noted is of the rows that
 -- are there (see wc_view_stats). relation: null where the view isn't there.
 CREATE FUNCTION @extschema@.wc_metric_views()
 RETURNS TABLE (view_name text, relation oid, known boolean)
@@ -486,7 +531,9 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $metric_views$
 SELECT d.name, c.oid, coalesce(c.relispopulated AND c.relfilenode = s.relfilenode, false)
-  FROM (SELECT v.name FROM @extschema@.wc_view_catalogue AS v ORDER BY v.of_site, v.name LIMIT 100) AS d
+  FROM (SELECT v.name FROM @extschema@.wc_view_catalogue AS v
+         WHERE NOT EXISTS (SELECT FROM @extschema@.wc_registry AS r WHERE r.name = v.name AND r.disabled)
+         ORDER BY v.of_site, v.name LIMIT 100) AS d
  CROSS JOIN (SELECT value AS base_schema FROM @extschema@.wc_configuration WHERE name = 'base_schema') AS b
   LEFT JOIN pg_namespace AS n ON n.nspname = b.base_schema
   LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = d.name AND c.relkind = 'm'
@@ -552,7 +599,9 @@ BEGIN
     IF family IS NULL OR family = 'refresh' THEN
         RETURN QUERY
         SELECT m.name, m.type, m.help, this || jsonb_build_object('view', v.view_name), m.value::double precision
-          FROM (SELECT w.view_name, coalesce(s.refreshes, 0) + l.refreshes AS refreshes, coalesce(s.failures, 0) + l.failures AS failures
+          FROM (SELECT w.view_name, coalesce(s.refreshes, 0) + l.refreshes AS refreshes, coalesce(s.failures, 0) + l.failures AS failures,
+                       (SELECT count(*) FROM @extschema@.wc_refresh_log AS g
+                         WHERE g.view_name = w.view_name AND g.status = 'failed' AND g.started_at > coalesce(s.last_refresh, '-infinity')) AS in_a_row
                   FROM @extschema@.wc_metric_views() AS w
                   LEFT JOIN @extschema@.wc_view_state AS s ON s.view_name = w.view_name
                  CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE g.status = 'refreshed') AS refreshes,
@@ -561,7 +610,8 @@ BEGIN
                                       WHERE g.view_name = w.view_name AND NOT g.counted) AS l) AS v
          CROSS JOIN LATERAL (VALUES
             ('whitecross_refresh_successes_total', 'counter', 'Refreshes of the materialized view that succeeded, since CREATE EXTENSION.', v.refreshes),
-            ('whitecross_refresh_failures_total', 'counter', 'Refreshes of the materialized view that failed, since CREATE EXTENSION.', v.failures)
+            ('whitecross_refresh_failures_total', 'counter', 'Refreshes of the materialized view that failed, since CREATE EXTENSION.', v.failures),
+            ('whitecross_refresh_failures_in_a_row', 'gauge', 'Refreshes of the materialized view that failed, since the last one that did not.', v.in_a_row)
          ) AS m (name, type, help, value);
     END IF;
     IF family IS NULL OR family = 'refresh_last' THEN
@@ -647,6 +697,25 @@ BEGIN
         RETURN;
     END IF;
 
+    IF family IS NULL OR family = 'health' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, this, m.value
+          FROM @extschema@.wc_health_status() AS h
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_health_healthy', 'gauge', 'Whether the database is healthy: 0 after three checks in a row that failed.', h.healthy::integer::double precision),
+            ('whitecross_health_consecutive_failures', 'gauge', 'Health checks of the database that failed in a row.', h.consecutive_failures),
+            ('whitecross_health_last_check_timestamp_seconds', 'gauge', 'When the last health check of the database ended.', extract(epoch FROM h.last_check)),
+            ('whitecross_health_last_check_duration_seconds', 'gauge', 'How long the last health check of the database took.', h.duration_ms / 1000)
+         ) AS m (name, type, help, value)
+         WHERE h.healthy IS NOT NULL AND h.last_check IS NOT NULL AND h.duration_ms IS NOT NULL;
+    END IF;
+    IF family IS NULL OR family = 'health_checks' THEN
+        RETURN QUERY
+        SELECT 'whitecross_health_check_failing', 'gauge', 'A check that was critical in the last health check of the database; always 1.',
+               this || jsonb_build_object('check', c.name), 1::double precision
+          FROM @extschema@.wc_health_status() AS h CROSS JOIN LATERAL (SELECT DISTINCT f.name FROM unnest(h.failing) AS f (name) ORDER BY f.name LIMIT 100) AS c;
+    END IF;
+
     IF family IS NULL OR family = 'violations' THEN
         RETURN QUERY
         SELECT 'whitecross_constraint_violations_total', 'counter', 'Violations of constraints, since the server''s start or the last reset.', this, v.total::double precision
@@ -669,6 +738,8 @@ $database_metrics$;
 COMMENT ON FUNCTION @extschema@.wc_database_metrics(text) IS
 'Internal: the metrics of this database, of one family or of all.';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_database_metrics(text) FROM PUBLIC;
+
+-- The metrics of the server; see metrics.sql for what holds for all.
 
 -- Of the whole server, the same in each of its databases.
 CREATE FUNCTION @extschema@.wc_server_metrics(family text)
@@ -731,10 +802,108 @@ BEGIN
           FROM sample AS s WHERE s.scope = 'server' AND s.oldest IS NOT NULL AND coalesce($1, 'oldest_transaction') = 'oldest_transaction';
     END IF;
 
+    -- How far whoever follows the log is behind, and whom it is kept for; seen from the primary in bytes, from the standby in time.
+    IF (family IS NULL OR family = 'replication') AND NOT pg_is_in_recovery() THEN
+        RETURN QUERY
+        SELECT 'whitecross_replication_lag_bytes', 'gauge', 'Write-ahead log that the standby has not replayed yet, or that is kept for the slot.',
+               jsonb_build_object('standby', f.name), max(f.lag)::double precision
+          FROM (SELECT CASE WHEN row_number() OVER (ORDER BY g.lag DESC, g.name) <= 50 THEN g.name ELSE '(other)' END AS name, g.lag
+                  FROM (SELECT coalesce(nullif(r.application_name, ''), '(none)') AS name, max(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(r.replay_lsn, r.flush_lsn))) AS lag
+                          FROM pg_stat_replication AS r WHERE coalesce(r.replay_lsn, r.flush_lsn) IS NOT NULL GROUP BY 1
+                        UNION ALL
+                        SELECT 'slot ' || s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)
+                          FROM pg_replication_slots AS s WHERE NOT s.active AND s.restart_lsn IS NOT NULL) AS g) AS f
+         GROUP BY f.name;
+    END IF;
+    IF (family IS NULL OR family = 'replay') AND pg_is_in_recovery() THEN
+        RETURN QUERY
+        SELECT 'whitecross_replay_delay_seconds', 'gauge', 'Time since the last commit that this standby has replayed, where it has received more; else 0.', '{}'::jsonb, d.seconds::double precision
+          FROM (SELECT CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() THEN extract(epoch FROM greatest(now() - pg_last_xact_replay_timestamp(), '0'))
+                            ELSE 0 END AS seconds) AS d
+         WHERE d.seconds IS NOT NULL;
+    END IF;
+
     IF NOT @extschema@.wc_preloaded() THEN
         RETURN;
     END IF;
 
+    IF family IS NULL OR family = 'pooler' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, '{}'::jsonb, m.value::double precision
+          FROM @extschema@.wc_pooler_status() AS s
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_pooler_up', 'gauge', 'Whether PgBouncer answers the monitor.', s.connected::integer::bigint),
+            ('whitecross_pooler_answers_total', 'counter', 'Answers of PgBouncer to the monitor.', s.answers),
+            ('whitecross_pooler_failures_total', 'counter', 'Attempts of the monitor to ask PgBouncer that failed.', s.failures)
+         ) AS m (name, type, help, value)
+         WHERE s.configured;
+    END IF;
+    IF family IS NULL OR family = 'pools' THEN
+        RETURN QUERY
+        WITH pools AS (
+            SELECT p.*, row_number() OVER (ORDER BY p.clients_waiting DESC, p.servers_active DESC, p.database, p."user") > 50 AS rest
+              FROM @extschema@.wc_pooler() AS p
+             WHERE p.clients_active IS NOT NULL AND p.servers_idle IS NOT NULL AND p.servers_used IS NOT NULL AND p.maxwait_ms IS NOT NULL AND p.pool_size IS NOT NULL
+        ), grouped AS (
+            SELECT CASE WHEN p.rest THEN '{"database": "(other)", "user": "(other)"}' ELSE jsonb_build_object('database', p.database, 'user', p."user") END AS labels,
+                   sum(p.clients_active) AS clients, sum(p.clients_waiting) AS waiting, sum(p.servers_active) AS active, sum(p.servers_idle) AS idle,
+                   sum(p.servers_used) AS used, max(p.maxwait_ms) / 1000 AS maxwait, sum(p.pool_size) AS size
+              FROM pools AS p GROUP BY 1
+        )
+        SELECT m.name, 'gauge', m.help, g.labels, m.value
+          FROM grouped AS g
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_pool_clients_active', 'Clients of the pool that have a server connection, or need none.', g.clients::double precision),
+            ('whitecross_pool_clients_waiting', 'Clients of the pool that wait for a server connection.', g.waiting),
+            ('whitecross_pool_servers_active', 'Server connections of the pool that a client uses.', g.active),
+            ('whitecross_pool_servers_idle', 'Server connections of the pool that are free.', g.idle),
+            ('whitecross_pool_servers_used', 'Server connections of the pool that are free, and checked before they are used.', g.used),
+            ('whitecross_pool_servers_limit', 'Server connections that the pool may have.', g.size),
+            ('whitecross_pool_wait_seconds', 'How long the first of the waiting clients of the pool has waited.', g.maxwait)
+         ) AS m (name, help, value);
+    END IF;
+    IF family IS NULL OR family = 'pool_waits' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, jsonb_build_object('database', w.database, 'user', w."user"), m.value
+          FROM (SELECT p.database, p."user", p.waits, p.longest_wait_ms FROM @extschema@.wc_pooler() AS p
+                 WHERE p.waits IS NOT NULL AND p.longest_wait_ms IS NOT NULL ORDER BY p.waits DESC, p.database, p."user" LIMIT 50) AS w
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_pool_waits_seen_total', 'counter', 'Answers of PgBouncer in which clients of the pool were waiting.', w.waits::double precision),
+            ('whitecross_pool_waits_longest_seconds', 'gauge', 'The longest wait for a server connection of the pool in all answers.', w.longest_wait_ms / 1000)
+         ) AS m (name, type, help, value);
+    END IF;
+    IF family IS NULL OR family = 'pooled_databases' THEN
+        RETURN QUERY
+        SELECT m.name, 'counter', m.help, jsonb_build_object('database', d.database), m.value
+          FROM (SELECT p.database, max(p.database_transactions) AS transactions, max(p.database_queries) AS queries, max(p.database_wait_ms) / 1000 AS wait
+                  FROM @extschema@.wc_pooler() AS p
+                 WHERE p.database_transactions IS NOT NULL AND p.database_queries IS NOT NULL AND p.database_wait_ms IS NOT NULL
+                 GROUP BY p.database ORDER BY 2 DESC, 1 LIMIT 50) AS d
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_pooled_database_transactions_total', 'Transactions through PgBouncer in the database.', d.transactions::double precision),
+            ('whitecross_pooled_database_queries_total', 'Queries through PgBouncer in the database.', d.queries),
+            ('whitecross_pooled_database_wait_seconds_total', 'Time that clients of PgBouncer waited for a server connection to the database.', d.wait)
+         ) AS m (name, help, value);
+    END IF;
+
+    IF family IS NULL OR family = 'monitor' THEN
+        RETURN QUERY
+        SELECT m.name, m.type, m.help, '{}'::jsonb, m.value::double precision
+          FROM @extschema@.wc_connection_history_status() AS h
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_monitor_last_sample_timestamp_seconds', 'gauge', 'When the monitor has last sampled the server''s connections.', extract(epoch FROM h.sampled_at)),
+            ('whitecross_monitor_interval_seconds', 'gauge', 'How often it is to: whitecross.monitor_interval.',
+             (SELECT s.setting::numeric * CASE s.unit WHEN 's' THEN 1 WHEN 'ms' THEN 0.001 WHEN 'min' THEN 60 END FROM pg_settings AS s WHERE s.name = 'whitecross.monitor_interval')),
+            ('whitecross_monitor_lost_samples_total', 'counter', 'Samples that could not be written, and were lost.', h.lost)
+         ) AS m (name, type, help, value)
+         WHERE h.sampled_at IS NOT NULL;
+    END IF;
+    IF family IS NULL OR family = 'alerts' THEN
+        RETURN QUERY
+        SELECT 'whitecross_alerts_raised', 'gauge', 'Alerts that are raised, of the server and all its databases.',
+               jsonb_build_object('name', a.name, 'level', a.level), count(*)::double precision
+          FROM @extschema@.wc_raised_alerts() AS a GROUP BY a.name, a.level;
+    END IF;
     IF family IS NULL OR family = 'queries' THEN
         RETURN QUERY
         SELECT m.name, m.type, m.help, jsonb_build_object('database', t.name), m.value
@@ -768,6 +937,15 @@ COMMENT ON FUNCTION @extschema@.wc_server_metrics(text) IS
 'Internal: the metrics of the server, of one family or of all.';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_server_metrics(text) FROM PUBLIC;
 
+-- Everything measured, as metrics, and in Prometheus' text format.
+--
+-- Metrics come in families: those of one have the same labels, and the same name but for its last words, so that a family is one
+-- query of monitoring/postgres_exporter.yml. Each row of a family has all of its metrics: that exporter makes NaN of NULL, so what can be
+-- unknown by itself is a family by itself.
+--
+-- A scrape is small and waits for nothing: no row is counted, no label has more than 100 values, and of what is locked the size is left out.
+-- A counter counts what is never given up for something else, so that it only grows.
+
 -- With the rights of the owner, so that whoever may call it needs no right to see what others do.
 CREATE FUNCTION @extschema@.wc_metrics(family text DEFAULT NULL)
 RETURNS TABLE (name text, type text, help text, labels jsonb, value double precision)
@@ -777,9 +955,9 @@ SET jit = off
 AS $metrics$
 DECLARE
     families constant text[] := ARRAY['extension', 'view', 'view_rows', 'refresh', 'refresh_last', 'refresh_schedule', 'change_log', 'index', 'indexes',
-                                      'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
+                                      'health', 'health_checks', 'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
-                                      'queries', 'query_patterns'];
+                                      'replication', 'replay', 'pooler', 'pools', 'pool_waits', 'pooled_databases', 'monitor', 'alerts', 'queries', 'query_patterns'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),
