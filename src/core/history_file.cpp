@@ -184,7 +184,7 @@ std::string_view describe(Fault fault) {
     case Fault::None:
         return "is whole";
     case Fault::Foreign:
-        return "is not a file of the query history";
+        return "is not a file of whitecross";
     case Fault::Version:
         return "is of another version of whitecross";
     case Fault::Damaged:

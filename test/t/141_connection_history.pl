@@ -195,7 +195,7 @@ my ($name) = $torn =~ m{([^/]+)$};
 like($err, qr/WARNING:  XX001: "\Q$name\E" is damaged, and what follows is left out of the connection history/, 'and told of');
 put($torn, 'SSN-131-31-3131 of somebody, who has no business here');
 (undef, undef, $err) = try_sql($node, 'school', 'SELECT count(*) FROM wc_connection_history');
-like($err, qr/"\Q$name\E" is not a file of the query history/, 'a file of another is told of');
+like($err, qr/"\Q$name\E" is not a file of whitecross/, 'a file of another is told of');
 unlike($err, qr/SSN/, 'but not what is in it');
 put($torn, $whole);
 is(samples(), $all, 'whole again, all is there');
