@@ -21,8 +21,13 @@ my $seconds = $ENV{WC_POOL_SECONDS} // 60;
 my $node = new_node('load', conf => "listen_addresses = '127.0.0.1'\nfsync = off\nmax_connections = 100\nwhitecross.monitor_interval = 1s\n", start => 0);
 my $pooler = WhiteCross::Pooler->new($node);
 $pooler->require_passwords;
+my $passfile = $pooler->folder . '/pass';
+append_to_file($passfile, "127.0.0.1:@{[ $pooler->port ]}:pgbouncer:whitecross_monitor:of the monitor\n");
+chmod 0600, $passfile;
+$node->append_conf('postgresql.conf', "whitecross.pgbouncer_conninfo = 'hostaddr=127.0.0.1 port=@{[ $pooler->port ]} user=whitecross_monitor passfile=$passfile'\n");
 $node->start;
-$node->safe_psql('postgres', $_) for 'CREATE DATABASE school', q{CREATE ROLE app LOGIN PASSWORD 'secret'}, q{CREATE ROLE patient LOGIN PASSWORD 'secret'};
+$node->safe_psql('postgres', $_) for 'CREATE DATABASE school', q{CREATE ROLE app LOGIN PASSWORD 'secret'}, q{CREATE ROLE patient LOGIN PASSWORD 'secret'},
+  q{CREATE ROLE whitecross_monitor LOGIN PASSWORD 'of the monitor'};
 $node->safe_psql('school', 'SET client_min_messages = warning; CREATE EXTENSION whitecross');
 command_ok([ 'pgbench', '-h', $node->host, '-p', $node->port, '-U', 'postgres', '-i', '-q', '-s', 5, 'school' ], 'tables to write to');
 $node->safe_psql('school', <<'SQL');
@@ -40,9 +45,11 @@ sub servers { my ($pool) = @_; my $sum = 0; $sum += $pool->{"sv_$_"} // 0 for qw
 # What SHOW STATS has added up for the database: transactions, and microseconds that clients waited.
 sub stats { my ($row) = grep { $_->{database} eq 'school' } $pooler->show('STATS'); return ($row->{total_xact_count}, $row->{total_wait_time}) }
 sub client { return WhiteCross::Session->new($node, 'school', connstr => $pooler->connstr('school', shift)) }
+my $pgbench;
+END { local ($?, $!); $pgbench->kill_kill if $pgbench && $pgbench->pumpable }
 sub pgbench {
     my ($result, @options) = @_;
-    return IPC::Run::start([ 'pgbench', '-n', '-j', 2, @options, $pooler->connstr('school', 'app') ], '<', \undef, '>', \$result->{out}, '2>', \$result->{err});
+    return $pgbench = IPC::Run::start([ 'pgbench', '-n', '-j', 2, @options, $pooler->connstr('school', 'app') ], '<', \undef, '>', \$result->{out}, '2>', \$result->{err});
 }
 
 # ---- Clients of another role, whose limits are those of the profile. These last 30 seconds, and the load goes on meanwhile.
@@ -106,6 +113,28 @@ until (servers(pool('patient')) <= 2) {
     usleep(100_000);
 }
 is(servers(pool('patient')), 2, 'of the six two are left, as many as the profile keeps while a client is there');
+
+# ---- At full speed, where nearly all of them wait.
+sub becomes {
+    my ($sql, $name) = @_;
+    return ok($node->poll_query_until('school', $sql), $name) || diag($node->safe_psql('school', 'SELECT * FROM wc_pooler; SELECT * FROM wc_pooler_status; SELECT * FROM wc_alerts'));
+}
+sub metric { my ($name, $labels) = @_; return "(SELECT value FROM wc_metrics WHERE name = '$name' AND labels = '{$labels}')" }
+my $of_pool     = '"database": "school", "user": "app"';
+my $of_database = '"database": "school"';
+my $before      = $node->safe_psql('school', q{SELECT waits || ' AND database_wait_ms > ' || database_wait_ms FROM wc_pooler WHERE "user" = 'app'});
+my %rush;
+my $rush = pgbench(\%rush, '-c', CLIENTS, '-T', 3600);
+becomes(qq{SELECT clients_waiting > 100 AND servers_active > 0 AND pool_size = @{[ POOL ]} AND longest_wait_ms > 0 AND waits > $before FROM wc_pooler WHERE database = 'school' AND "user" = 'app'},
+    'the waits show in wc_pooler');
+becomes('SELECT ' . metric('whitecross_pool_clients_waiting', $of_pool) . ' > 100', 'and in the metrics');
+becomes(q{SELECT count(*) = 1 FROM wc_alerts WHERE name = 'pooler_waiting' AND subject = 'school/app' AND level = 'critical'}, 'and raise the alert');
+$rush->kill_kill;
+becomes(q{SELECT clients_waiting = 0 AND servers_active = 0 FROM wc_pooler WHERE database = 'school' AND "user" = 'app'}, 'once they are gone nobody waits');
+becomes('SELECT ' . metric('whitecross_pool_clients_waiting', $of_pool) . ' = 0', 'by the metrics too');
+is($node->safe_psql('school', 'SELECT ' . join ', ', map { metric(@$_) } [ 'whitecross_pool_waits_seen_total', $of_pool ], [ 'whitecross_pool_waits_longest_seconds', $of_pool ], [ 'whitecross_pooled_database_wait_seconds_total', $of_database ]),
+    $node->safe_psql('school', q{SELECT waits, longest_wait_ms / 1000, database_wait_ms / 1000 FROM wc_pooler WHERE database = 'school' AND "user" = 'app'}), 'what came together is the same in both');
+becomes(q{SELECT count(*) = 0 FROM wc_alerts WHERE name = 'pooler_waiting'}, 'and the alert is cleared');
 
 # ---- A dead server connection is replaced before a client gets it.
 my $steady = client('app');

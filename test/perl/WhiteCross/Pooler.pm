@@ -19,6 +19,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
+my %running;
+
 sub new {
     my ($class, $node) = @_;
     # The socket's path must be short, and its folder the owner's alone.
@@ -28,7 +30,6 @@ sub new {
 
 sub folder { return $_[0]{folder} }
 sub port   { return $_[0]{port} }
-sub pid    { return $_[0]{process} && $_[0]{process}->pumpable ? $_[0]{pid} : undef }
 
 # Members of a JSON object for the argument settings of wc_pgbouncer_ini(): where this PgBouncer is, and what the caller adds.
 sub settings {
@@ -72,6 +73,7 @@ sub start {
     $self->{stderr} = '';
     $self->{process} = IPC::Run::start([ 'pgbouncer', "$self->{folder}/pgbouncer.ini" ], '<', \undef, '>&', \$self->{stderr});
     $self->{pid} = $self->{process}{KIDS}[0]{PID};
+    $running{ $self->{pid} } = 1;
     my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
     until ($self->console('SHOW VERSION')) {
         $self->{process}->pump_nb;
@@ -88,10 +90,12 @@ sub stop {
     $self->{process}->signal($signal // 'TERM');
     eval { $self->{process}->finish };
     delete $self->{process};
+    delete $running{ delete $self->{pid} };
     return;
 }
 
-sub DESTROY { local ($?, $@, $!); $_[0]->stop('KILL'); return }
+# However a test ends, its processes end with it.
+END { local ($?, $!); kill 'KILL', keys %running if %running }
 
 # The console's answer to a command, as psql prints it unaligned with a heading; '' where there is none. Over its socket the
 # user that PgBouncer runs as is let in as its administrator.
