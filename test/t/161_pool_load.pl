@@ -22,7 +22,7 @@ my $node = new_node('load', conf => "listen_addresses = '127.0.0.1'\nfsync = off
 my $pooler = WhiteCross::Pooler->new($node);
 $pooler->require_passwords;
 my $passfile = $pooler->folder . '/pass';
-append_to_file($passfile, "127.0.0.1:@{[ $pooler->port ]}:pgbouncer:whitecross_monitor:of the monitor\n");
+append_to_file($passfile, "*:@{[ $pooler->port ]}:pgbouncer:whitecross_monitor:of the monitor\n");
 chmod 0600, $passfile;
 $node->append_conf('postgresql.conf', "whitecross.pgbouncer_conninfo = 'hostaddr=127.0.0.1 port=@{[ $pooler->port ]} user=whitecross_monitor passfile=$passfile'\n");
 $node->start;
@@ -90,7 +90,7 @@ note($result{out});
 is($result{err}, '', 'no connection failed');
 like($result{out}, qr/^number of failed transactions: 0 /m, 'nor did a transaction');
 my ($processed) = $result{out} =~ /^number of transactions actually processed: (\d+)/m;
-cmp_ok($processed, '>', 0.9 * RATE * $seconds, 'as many as were asked for');
+cmp_ok($processed, '>', 0.9 * RATE * ($seconds - 5), 'as many as were asked for, once all were connected');
 is($most_clients, CLIENTS, 'all clients were connected at once');
 cmp_ok($most_servers, '<=', POOL, 'over no more server connections than the pool has');
 cmp_ok($most_sessions, '<=', POOL, 'which the server says too');
@@ -122,7 +122,8 @@ sub becomes {
 sub metric { my ($name, $labels) = @_; return "(SELECT value FROM wc_metrics WHERE name = '$name' AND labels = '{$labels}')" }
 my $of_pool     = '"database": "school", "user": "app"';
 my $of_database = '"database": "school"';
-my $before      = $node->safe_psql('school', q{SELECT waits || ' AND database_wait_ms > ' || database_wait_ms FROM wc_pooler WHERE "user" = 'app'});
+becomes(q{SELECT count(*) = 1 FROM wc_pooler WHERE database = 'school' AND "user" = 'app'}, 'the monitor knows the pool') or die 'PgBouncer is not watched';
+my $before      = $node->safe_psql('school', q{SELECT waits || ' AND database_wait_ms > ' || database_wait_ms FROM wc_pooler WHERE database = 'school' AND "user" = 'app'});
 my %rush;
 my $rush = pgbench(\%rush, '-c', CLIENTS, '-T', 3600);
 becomes(qq{SELECT clients_waiting > 100 AND servers_active > 0 AND pool_size = @{[ POOL ]} AND longest_wait_ms > 0 AND waits > $before FROM wc_pooler WHERE database = 'school' AND "user" = 'app'},
@@ -139,7 +140,7 @@ becomes(q{SELECT count(*) = 0 FROM wc_alerts WHERE name = 'pooler_waiting'}, 'an
 # ---- A dead server connection is replaced before a client gets it.
 my $steady = client('app');
 $steady->ask('SELECT 1;');
-is($node->safe_psql('school', q{SELECT count(*) >= 2 AND bool_and(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'}), 't', 'the server connections of a pool are ended');
+is($node->safe_psql('school', q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE usename = 'app'}), 't', 'the server connections of a pool are ended');
 $node->poll_query_until('school', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'app'}) or die 'they do not end';
 is($steady->ask('SELECT 2;'), 2, 'its clients notice nothing');
 
