@@ -132,7 +132,8 @@ install-monitoring:
 	$(INSTALL_DATA) $(MONITORING) '$(DESTDIR)$(datadir)/$(EXTENSION)/'
 uninstall: uninstall-monitoring
 uninstall-monitoring:
-	rm -rf '$(DESTDIR)$(datadir)/$(EXTENSION)'
+	rm -f $(patsubst monitoring/%,'$(DESTDIR)$(datadir)/$(EXTENSION)/%',$(MONITORING))
+	-rmdir '$(DESTDIR)$(datadir)/$(EXTENSION)'
 
 wall: $(WALL)
 installcheck: $(WALL)
