@@ -36,7 +36,7 @@ milliseconds limit() {
 class Watching final : public monitor::Duty {
   public:
     // The monitor that was before left no connection.
-    Watching() : state_(state()) { enter(false); }
+    Watching() : state_(state()) { begin_anew(); }
 
     [[nodiscard]] milliseconds interval() const override {
         return std::max(std::chrono::ceil<milliseconds>(next_ - looked_), milliseconds(0));
@@ -77,7 +77,7 @@ class Watching final : public monitor::Duty {
         backoff_.succeeded();
         due_ = looked_;
         told_.clear();
-        enter(false);
+        begin_anew();
     }
 
     void go_on() {
@@ -149,7 +149,9 @@ class Watching final : public monitor::Duty {
         next_ = due_;
         state_.failures++;
         state_.failed_at = GetCurrentTimestamp();
-        enter(false);
+        if (std::exchange(state_.connected, false) || state_.since == 0)
+            state_.since = state_.failed_at;
+        put(state_);
         const char *const message = state_.error;
         if (std::exchange(told_, message) == message)
             return;
@@ -160,10 +162,10 @@ class Watching final : public monitor::Duty {
         });
     }
 
-    void enter(bool connected) {
-        if (state_.connected != connected || state_.since == 0)
-            state_.since = GetCurrentTimestamp();
-        state_.connected = connected;
+    // Nobody knows yet whether it answers.
+    void begin_anew() {
+        state_.connected = false;
+        state_.since = 0;
         put(state_);
     }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <poll.h>
+
 #include "libpq-fe.h"
 
 extern "C" {
@@ -136,7 +138,17 @@ Link::State Link::advance(int rows) {
     return state_;
 }
 
+// Whether the socket is ready for what is awaited.
+bool Link::is_ready() const {
+    const bool reading = (events_ & WL_SOCKET_READABLE) != 0;
+    pollfd socket = {PQsocket(connection_), static_cast<short>(reading ? POLLIN : POLLOUT), 0};
+    return poll(&socket, 1, 0) != 0;
+}
+
+// Only where the socket is ready: libpq takes a connection for made when it is asked to go on, and would wait for it.
 Link::State Link::connect() {
+    if (!is_ready())
+        return state_;
     switch (PQconnectPoll(connection_)) {
     case PGRES_POLLING_READING:
         events_ = WL_SOCKET_READABLE;
@@ -144,7 +156,7 @@ Link::State Link::connect() {
     case PGRES_POLLING_WRITING:
         events_ = WL_SOCKET_WRITEABLE;
         return state_;
-    case PGRES_POLLING_OK:
+    case PGRES_POLLING_OK: // not earlier: it would forget with whom it failed to connect
         if (PQsetnonblocking(connection_, 1) != 0)
             return failed(connection_error());
         events_ = WL_SOCKET_READABLE;

@@ -33,6 +33,7 @@ class Link {
     [[nodiscard]] const std::string &error() const { return error_; }
 
   private:
+    [[nodiscard]] bool is_ready() const;
     State connect();
     State rest();
     State send();

@@ -206,6 +206,20 @@ works('right', 'one that is right is found');
 is(sql('SELECT * FROM wc_pooler'), 'school|app|1|0|1|3|0|0|4|25|0|0|0|0|0', 'its pool, with totals from now on');
 ok($node->wait_for_log(qr/LOG:  PgBouncer answers again/, $at), 'which the log says');
 
+# ---- Does not even accept: its queue is full, and who comes is not heard.
+my $full  = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no socket: $!\n";
+my @queue = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $full->sockport, Blocking => 0) } 1 .. 8;
+$node->adjust_conf('postgresql.conf', 'whitecross.pgbouncer_conninfo', q{'} . $conninfo =~ s/\b$port\b/$full->sockport/er . q{'});
+$node->adjust_conf('postgresql.conf', 'whitecross.pgbouncer_timeout',  q{'1min'});
+$node->reload;
+becomes('SELECT connected OR since IS NOT NULL FROM wc_pooler_status', 'f', 'one that does not accept is neither there nor missed yet');
+samples_go_on('it holds nothing up either');
+is(status('connected, since'), 'f|', 'it is still waited for');
+$node->adjust_conf('postgresql.conf', 'whitecross.pgbouncer_timeout', q{'500ms'});
+$node->adjust_conf('postgresql.conf', 'whitecross.pgbouncer_conninfo', "'$conninfo'");
+close $_ for @queue, $full;
+works('right', 'and the right one again');
+
 # ---- Answers late.
 fails('deaf', '^it did not answer within 500 ms$', 'one that lets us in and never answers');
 is(sql('SELECT clients_active IS NULL AND pool_size IS NULL FROM wc_pooler'), 't', 'what it last said is not taken for the present');
