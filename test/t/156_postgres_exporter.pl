@@ -57,6 +57,7 @@ my @clerks = map { IPC::Run::start([ 'psql', '-X', '-d', $pooler->connstr('schoo
 END { local $?; $_->kill_kill for grep { defined } @clerks }
 ok($node->poll_query_until('school', q{SELECT clients_active = 1 AND clients_waiting = 1 AND servers_active = 1 AND maxwait_ms > 0 AND waits > 0 AND database_transactions IS NOT NULL
      FROM wc_pooler WHERE "user" = 'clerk'}), 'a client waits') or diag(sql('TABLE wc_pooler'));
+ok($node->poll_query_until('school', q{SELECT string_agg(name || ' ' || level, ', ') FROM wc_alerts}, 'pooler_connections critical'), 'and its pool is all in use');
 $node->adjust_conf('postgresql.conf', 'whitecross.monitor_interval', "'1h'");
 $node->reload;
 is(sql(q{SELECT bool_and(value = CASE split_part(m.name, '_', 3) || '_' || split_part(m.name, '_', 4)
