@@ -22,6 +22,16 @@ BEGIN
               FROM @extschema@.wc_n_plus_one AS n WHERE n.last_seen > now() - interval '1 hour'
         ), violations AS MATERIALIZED (
             SELECT v.table_name, v.constraint_name, v.kind, v.last_hour, v.last_day, v.level FROM @extschema@.wc_constraint_violations AS v
+        ), sampling AS MATERIALIZED (
+            SELECT c.sampled_at, c.sqlstate FROM @extschema@.wc_connection_history_status() AS c
+        ), checked AS MATERIALIZED (
+            SELECT h.last_check, h.reason FROM @extschema@.wc_health_status() AS h
+        ), pooler AS MATERIALIZED (
+            SELECT p.configured, p.connected, p.last_answer, p.last_error, p.pools, p.pools_left_out FROM @extschema@.wc_pooler_status() AS p
+        ), alerts AS MATERIALIZED (
+            -- But for the one that says that this check itself is critical.
+            SELECT a.name, a.subject, a.level FROM @extschema@.wc_alerts AS a
+             WHERE a.name <> 'unhealthy' AND (a.database IS NULL OR a.database = current_database())
         ), unlogged AS MATERIALIZED (
             -- What keeps an error from the log keeps it from being counted.
             SELECT b.value, b.place, b.command
@@ -102,6 +112,42 @@ BEGIN
                           string_agg(s.name, ', ' ORDER BY s.number) FILTER (WHERE s.number <= 5) || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END),
                    format('SELECT p.oid::regprocedure, p.prosrc FROM pg_proc AS p WHERE p.oid IN (%s); -- they see what the server can''t tell', string_agg(s.oid::text, ', ' ORDER BY s.number))
               FROM swallowing AS s HAVING count(*) > 0
+            UNION ALL
+            SELECT 30, 'monitor', 'warning', format('connections were last sampled %s ago, which is to be done each %s',
+                                                    date_trunc('second', now() - s.sampled_at), current_setting('whitecross.monitor_interval')),
+                   'SELECT pid, state, wait_event FROM pg_stat_activity WHERE backend_type = ''whitecross monitor''; -- and the server''s log says more'
+              FROM sampling AS s WHERE s.sampled_at < now() - 3 * current_setting('whitecross.monitor_interval')::interval - interval '10 s'
+            UNION ALL
+            SELECT 30, 'monitor', 'warning', format('samples of connections can''t be written (%s)', s.sqlstate),
+                   'See to the data folder: is there room, and may the server write there? The server''s log has the error.'
+              FROM sampling AS s WHERE s.sqlstate IS NOT NULL
+            UNION ALL
+            SELECT 30, 'monitor', 'warning',
+                   CASE WHEN h.last_check IS NULL THEN format('the health of this database is not checked: %s', h.reason)
+                        ELSE format('the health of this database was last checked %s ago, which is to be done each %s%s', date_trunc('second', now() - h.last_check),
+                                    current_setting('whitecross.health_interval'), ': ' || h.reason) END,
+                   'SELECT * FROM @extschema@.wc_health_status();'
+              FROM checked AS h
+             WHERE current_setting('whitecross.health_interval')::interval > interval '0'
+               AND (h.last_check < now() - 3 * current_setting('whitecross.health_interval')::interval - interval '30 s'
+                    OR h.last_check IS NULL AND h.reason ~ '^(it can''t be checked|there is no room)')
+            UNION ALL
+            SELECT 31, 'pooler', 'warning',
+                   format('PgBouncer does not answer: %s; it last did %s', p.last_error, coalesce(date_trunc('second', now() - p.last_answer) || ' ago', 'never')),
+                   'SELECT * FROM @extschema@.wc_pooler_status;'
+              FROM pooler AS p WHERE p.configured AND NOT p.connected AND p.last_error IS NOT NULL
+            UNION ALL
+            SELECT 31, 'pooler', 'warning', format('%s of PgBouncer''s pools are left out: there is no room for more', p.pools_left_out),
+                   'SELECT * FROM @extschema@.wc_pooler_status;'
+              FROM pooler AS p WHERE p.pools_left_out > 0
+            UNION ALL
+            SELECT 32, 'alerts', 'warning', format('%s alerts are raised: %s', count(*), string_agg(a.name || ' of ' || a.subject, ', ' ORDER BY a.level, a.name, a.subject)),
+                   'SELECT * FROM @extschema@.wc_alerts;'
+              FROM alerts AS a HAVING count(*) > 0
+            UNION ALL
+            SELECT 32, 'alerts', 'warning', format('there was no room for %s more, the last time %s', a.refused, date_trunc('second', a.last_refused)),
+                   format('ALTER SYSTEM SET whitecross.alerts_max = %s; -- and restart the server', 2 * a.max)
+              FROM @extschema@.wc_alert_status() AS a WHERE a.last_refused > now() - interval '1 hour'
         ), checks (place, check_name, good) AS (
             SELECT 22, 'statement statistics', format('%s of at most %s patterns of statements are kept', k.patterns, k.max_patterns) FROM known AS k
             UNION ALL SELECT 23, 'query history', 'written ' || coalesce(date_trunc('second', now() - h.written_at) || ' ago', 'never yet') FROM history AS h
@@ -110,6 +156,11 @@ BEGIN
             UNION ALL SELECT 26, 'constraint violations', format('%s in the last hour, %s in the last day', v.last_hour, v.last_day)
                         FROM violations AS v WHERE v.kind = 'all'
             UNION ALL SELECT 27, 'violations seen', 'every violation that ends a statement is counted'
+            UNION ALL SELECT 30, 'monitor', concat('connections sampled ', coalesce(date_trunc('second', now() - s.sampled_at) || ' ago', 'not yet'),
+                                                   ', health checked ', coalesce(date_trunc('second', now() - h.last_check) || ' ago', 'not yet'))
+                        FROM sampling AS s CROSS JOIN checked AS h
+            UNION ALL SELECT 31, 'pooler', CASE WHEN p.configured THEN format('PgBouncer answers, with %s pools', p.pools) ELSE 'no PgBouncer is watched' END FROM pooler AS p
+            UNION ALL SELECT 32, 'alerts', 'no alert is raised'
         )
         SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
           FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;
@@ -143,4 +194,4 @@ BEGIN
 END
 $server_health$;
 COMMENT ON FUNCTION @extschema@.wc_server_health() IS
-'Internal: what wc_health_check() has to say of statements, violations, indexes and the privacy of the log; a role sees of statements what it may see.';
+'Internal: what wc_health_check() has to say of statements, violations, indexes, the privacy of the log, and what the monitor finds; a role sees of statements what it may see.';

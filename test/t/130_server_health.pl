@@ -29,7 +29,7 @@ sub follow {
 
 sql('SELECT wc_reset_query_stats(), wc_reset_slow_queries(), wc_reset_n_plus_one(), wc_reset_constraint_violations()');
 is(sql(q{SELECT string_agg(check_name || ' ' || status, ', ' ORDER BY place) FROM wc_server_health()}),
-    'statement statistics ok, query history ok, slow queries ok, N+1 patterns ok, constraint violations ok, violations seen ok, index usage ok, privacy of the log warning',
+    'statement statistics ok, query history ok, slow queries ok, N+1 patterns ok, constraint violations ok, violations seen ok, index usage ok, privacy of the log warning, monitor ok, pooler ok, alerts ok',
     'a new server has only its way to log to be warned of');
 
 # ---- The log.
@@ -111,8 +111,38 @@ like(details_of('index usage'), qr/index only_one of students is invalid/, 'and 
 like(sql(q{SELECT hint FROM wc_health_check() WHERE check_name = 'index usage'}), qr/\AREINDEX INDEX CONCURRENTLY public\.only_one; --/, 'with the statement that builds it anew');
 sql('DROP INDEX only_one');
 
+# ---- The monitor. Its process is stopped where it stands.
+$node->append_conf('postgresql.conf', "whitecross.monitor_interval = 1\nwhitecross.health_interval = 1\n");
+my $since = sql('SELECT now()');
+$node->reload;
+ok($node->poll_query_until('school', "SELECT last_check > '$since' FROM wc_health_status()"), 'the monitor has checked the database');
+like(details_of('monitor'), qr/\Aconnections sampled \S+ ago, health checked \S+ ago\z/, 'it is said when');
+my $monitor = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'});
+kill 'STOP', $monitor;
+ok($node->poll_query_until('school', q{SELECT bool_or(status = 'warning' AND detail ~ '^connections were last sampled 00:00:\d\d ago, which is to be done each 1s$') FROM wc_health_check() WHERE check_name = 'monitor'}),
+    'one that is stuck is told, with the time');
+follow('monitor');
+kill 'CONT', $monitor;
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'monitor'}, 'ok'), 'until it goes on');
+
+# ---- A pooler that is not there, and alerts.
+is(sql(q{SELECT string_agg(detail, ', ' ORDER BY detail) FROM wc_health_check() WHERE check_name IN ('pooler', 'alerts')}), 'no PgBouncer is watched, no alert is raised', 'no pooler, no alert');
+my $nowhere = PostgreSQL::Test::Utils::tempdir_short();
+$node->safe_psql('postgres', "ALTER SYSTEM SET whitecross.pgbouncer_conninfo = 'host=$nowhere port=6432 user=nobody dbname=pgbouncer'");
+$node->reload;
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'pooler'}, 'warning'), 'a pooler that does not answer');
+like(details_of('pooler'), qr/\APgBouncer does not answer: .*; it last did never\z/, 'which is said');
+follow('pooler');
+ok($node->poll_query_until('school', q{SELECT status FROM wc_health_check() WHERE check_name = 'alerts'}, 'warning'), 'that is an alert, too');
+like(details_of('alerts'), qr/\A1 alerts are raised: pooler_down of pooler\z/, 'which is named');
+follow('alerts');
+is(sql('SELECT wc_healthy()'), 't', 'an alert makes nothing unhealthy');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET whitecross.pgbouncer_conninfo');
+$node->reload;
+ok($node->poll_query_until('school', q{SELECT bool_and(status = 'ok') FROM wc_health_check() WHERE check_name IN ('pooler', 'alerts')}), 'and over when none is configured');
+
 # ---- Any role may ask, and sees of statements its own.
-is(sql('SET ROLE reader; SELECT count(*) FROM wc_health_check() WHERE check_name IN (SELECT s.check_name FROM wc_server_health() AS s)'), '8', 'any role may ask');
+is(sql('SET ROLE reader; SELECT count(*) FROM wc_health_check() WHERE check_name IN (SELECT s.check_name FROM wc_server_health() AS s)'), '11', 'any role may ask');
 is(sql(q{SET ROLE reader; SELECT status FROM wc_health_check() WHERE check_name = 'N+1 patterns'}), 'ok', 'others\' loops are not told');
 
 # ---- Not preloaded: what needs no memory is told all the same.
