@@ -16,12 +16,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// A database without the extension is looked into again after so long: on a standby nobody says that it has got it.
-constexpr auto relook = std::chrono::minutes(10);
+// A database without the extension is looked into again after so long, for nobody says on a standby that it has got it.
+// There a new one is soon looked into again, and later and later.
+constexpr milliseconds relook = std::chrono::minutes(10);
+constexpr milliseconds relook_of_new = std::chrono::seconds(1);
+constexpr int most_doublings = 9;
+
+// Checks of one database are never closer to each other.
+constexpr milliseconds shortest(100);
 
 // So soon again where there was no process for it, or it could not be looked into; later and later if that goes on.
-constexpr auto retry = std::chrono::seconds(5);
-constexpr int most_doublings = 7;
+constexpr milliseconds retry = std::chrono::seconds(5);
 
 // How many are looked at or checked at once.
 constexpr int at_once = 2;
@@ -32,6 +37,7 @@ struct Known {
     bool away = false;    // a visitor is under way
     bool asked = false;   // while it was: so it is to go again
     int troubles = 0;     // how often in a row it could not be looked into
+    int in_vain = 0;      // or was, and the extension wasn't there
     Clock::time_point due;
     registry::Database state = {}; // of one that has it
 };
@@ -59,24 +65,39 @@ class Watch final : public monitor::Duty {
         if (std::exchange(paced_, settings_pace()) != settings_pace())
             hurry();
         const registry::Asked asked = registry::take_asked();
+        std::exception_ptr failure;
         if (asked.survey || looked_at_ >= scan_at_) {
             scan_at_ = looked_at_ + pace();
-            scan();
-        }
-        for (const Oid database : asked.databases)
-            if (const auto known = known_.find(database); known != known_.end()) {
-                known->second.due = looked_at_;
-                known->second.asked = known->second.away; // what is under way may not have seen it
+            try {
+                scan();
+            } catch (const pg::Error &error) {
+                if (error.ends_statement())
+                    throw;
+                failure = std::current_exception();
             }
-        for (auto &[oid, known] : known_)
+        }
+        for (auto &[oid, known] : known_) {
+            if (asked.all || std::binary_search(asked.databases.begin(), asked.databases.end(), oid)) {
+                known.due = looked_at_;
+                known.asked = known.away; // what is under way may not have seen it
+            }
             if (!known.away && known.due <= looked_at_)
                 send(oid, known);
+        }
+        if (failure)
+            std::rethrow_exception(failure);
     }
 
   private:
     static int settings_pace() { return pg::settings::health_interval; }
     static bool checks() { return pg::settings::health_interval > 0; }
-    static milliseconds pace() { return checks() ? std::chrono::seconds(pg::settings::health_interval) : relook; }
+    static milliseconds pace() {
+        return checks() ? std::max(shortest, milliseconds(pg::settings::health_interval)) : relook;
+    }
+
+    static milliseconds doubled(milliseconds time, int times) {
+        return std::min(relook, time * (1 << std::min(times, most_doublings)));
+    }
 
     // The interval was set anew: what would be due later than it says is due then.
     void hurry() {
@@ -141,7 +162,7 @@ class Watch final : public monitor::Duty {
             else if (question.check)
                 judge(oid, known, failed(outcome));
             else
-                known.due = now + retry * (1 << std::min(known.troubles++, most_doublings));
+                known.due = now + doubled(retry, known.troubles++);
             break;
         case visit::End::GaveWay: // it is asked for when the claim is over
             unchecked(known, "the database, or the extension in it, was claimed by another command");
@@ -159,8 +180,11 @@ class Watch final : public monitor::Duty {
         if (!findings.present) {
             if (std::exchange(known.present, false))
                 forget(oid);
+            if (RecoveryInProgress())
+                known.due = Clock::now() + doubled(relook_of_new, known.in_vain++);
             return;
         }
+        known.in_vain = 0;
         if (!std::exchange(known.present, true)) {
             // A monitor before this one may have left what it knew.
             known.state = registry::find(oid).value_or(registry::Database());
@@ -189,7 +213,9 @@ class Watch final : public monitor::Duty {
         out.sqlstate = outcome.sqlstate != 0 ? outcome.sqlstate : ERRCODE_CONNECTION_FAILURE;
         out.duration_ms = static_cast<int32>(outcome.took.count());
         std::string reason = "the check took longer than " + std::to_string(pg::settings::health_timeout) + " ms";
-        if (outcome.end == visit::End::Failed)
+        if (outcome.end == visit::End::Failed && outcome.sqlstate == 0)
+            reason = "the database could not be entered: see the server's log";
+        else if (outcome.end == visit::End::Failed)
             reason = "the check came to no end: " + pg::condition_name(out.sqlstate);
         strlcpy(out.reason, reason.c_str(), sizeof(out.reason));
         return out;

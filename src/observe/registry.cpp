@@ -26,6 +26,7 @@ struct Board {
     LWLock *lock;
     pg_atomic_uint32 monitor; // number of its PGPROC plus one; 0: there is none
     bool survey;
+    bool all; // there was no room for one that was asked for
     size_t asked_count;
     Oid asked[most_asked];
     int left_out;
@@ -66,19 +67,18 @@ void wake_monitor() noexcept {
         SetLatch(&ProcGlobal->allProcs[number - 1].procLatch);
 }
 
-// InvalidOid: the list of databases is to be read again.
-void ask(Oid database) noexcept {
+// database: to be looked at; InvalidOid: none. survey: the list of databases is to be read again, before.
+void ask(Oid database, bool survey) noexcept {
     {
         const pg::Locked locked(memory->lock);
         Oid *const end = memory->asked + memory->asked_count;
-        if (!OidIsValid(database))
-            memory->survey = true;
-        else if (std::find(memory->asked, end, database) != end)
-            return;
-        else if (memory->asked_count < most_asked)
-            memory->asked[memory->asked_count++] = database;
-        else
-            memory->survey = true;
+        memory->survey = memory->survey || survey;
+        if (OidIsValid(database) && std::find(memory->asked, end, database) == end) {
+            if (memory->asked_count == most_asked)
+                memory->all = true;
+            else
+                memory->asked[memory->asked_count++] = database;
+        }
     }
     wake_monitor();
 }
@@ -115,9 +115,9 @@ void before(Node *statement) {
 WC_HOT void at_end(XactEvent event) {
     if (event == XACT_EVENT_COMMIT) {
         if (databases_change)
-            ask(InvalidOid);
+            ask(InvalidOid, true);
         if (extension_changes)
-            ask(MyDatabaseId);
+            ask(MyDatabaseId, false);
     }
     databases_change = extension_changes = false;
 }
@@ -128,7 +128,7 @@ bool give_way(Oid, pg::claims::Claim) {
 }
 
 void free_again(Oid database) noexcept {
-    ask(database);
+    ask(database, true);
 }
 
 } // namespace
@@ -187,10 +187,12 @@ Asked take_asked() {
     {
         const pg::Locked locked(memory->lock);
         out.survey = std::exchange(memory->survey, false);
+        out.all = std::exchange(memory->all, false);
         count = std::exchange(memory->asked_count, 0);
         std::copy_n(memory->asked, count, out.databases.begin());
     }
     out.databases.resize(count);
+    std::sort(out.databases.begin(), out.databases.end());
     return out;
 }
 

@@ -50,7 +50,8 @@ TimestampTz without_process();
 // What sessions have asked for since it was asked last.
 struct Asked {
     bool survey = false;        // databases may have come, gone or changed
-    std::vector<Oid> databases; // that are to be looked at
+    bool all = false;           // all are to be looked at
+    std::vector<Oid> databases; // else these, in their order
 };
 
 void be_monitor(); // from now on this process is woken

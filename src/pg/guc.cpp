@@ -36,7 +36,7 @@ int n_plus_one_window = 1000;
 int64_t n_plus_one_allowed_ids[n_plus_one_allowed_most];
 int n_plus_one_allowed_count = 0;
 int monitor_interval = 30;
-int health_interval = 60;
+int health_interval = 60000;
 int health_timeout = 5000;
 char *pgbouncer_conninfo = nullptr;
 int pgbouncer_timeout = 5000;
@@ -209,8 +209,8 @@ void define() {
                             5000, 100, 600000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     alert::define();
     DefineCustomIntVariable("whitecross.health_interval", "The time between two health checks of a database.",
-                            "Of each one that has the extension. 0 checks none.", &health_interval, 60, 0, 86400,
-                            PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+                            "Of each one that has the extension. 0 checks none.", &health_interval, 60000, 0, 86400000,
+                            PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("whitecross.health_timeout", "The time that a health check may take.",
                             "One that takes longer has failed.", &health_timeout, 5000, 100, 60000, PGC_SIGHUP,
                             GUC_UNIT_MS, nullptr, nullptr, nullptr);

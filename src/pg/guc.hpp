@@ -38,7 +38,7 @@ extern int monitor_interval;     // whitecross.monitor_interval: seconds between
 extern char *pgbouncer_conninfo; // whitecross.pgbouncer_conninfo: of PgBouncer's console; empty: there is none
 extern int pgbouncer_timeout;    // whitecross.pgbouncer_timeout: milliseconds that it may take to answer
 
-extern int health_interval; // whitecross.health_interval: seconds between two checks of a database; 0: none
+extern int health_interval; // whitecross.health_interval: milliseconds between two checks of a database; 0: none
 extern int health_timeout;  // whitecross.health_timeout: milliseconds that a check may take
 
 // Defines them and reserves the prefix. Called once, by _PG_init.

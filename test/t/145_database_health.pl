@@ -10,7 +10,7 @@ use Test::More;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('health', conf => "whitecross.health_interval = 1s\nwhitecross.health_timeout = 1s\nautovacuum = off\n");
+my $node = new_node('health', conf => "whitecross.health_interval = 200ms\nwhitecross.health_timeout = 1s\nautovacuum = off\n");
 make_database($node, 'school', 'reference', students => 20);
 $node->safe_psql('postgres', "CREATE DATABASE $_") for 'plain', 'old_1_0_0', 'old_1_1_0', 'old_1_2_0';
 $node->safe_psql("old_$_", "SET client_min_messages = warning; CREATE EXTENSION whitecross VERSION '" . tr/_/./r . q{'}) for '1_0_0', '1_1_0', '1_2_0';

@@ -11,7 +11,7 @@ use WhiteCross::Test;
 
 # A check that never ends, and may take a minute: without giving way each command below would fail, for the server itself waits 5 s for sessions
 # to leave a database.
-my $node = new_node('claims', conf => "whitecross.health_interval = 1s\nwhitecross.health_timeout = 60s\nautovacuum = off\n");
+my $node = new_node('claims', conf => "whitecross.health_interval = 200ms\nwhitecross.health_timeout = 60s\nautovacuum = off\n");
 make_database($node, 'school', 'empty', whitecross => 0);
 $node->safe_psql('school', q{SET client_min_messages = warning; CREATE EXTENSION whitecross VERSION '1.1.0'});
 

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $primary = new_node('health_primary', allows_streaming => 1, conf => "whitecross.health_interval = 1s\nwhitecross.health_timeout = 60s\nautovacuum = off\n");
+my $primary = new_node('health_primary', allows_streaming => 1, conf => "whitecross.health_interval = 200ms\nwhitecross.health_timeout = 60s\nautovacuum = off\n");
 make_database($primary, 'school', 'reference', students => 5);
 $primary->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('health_standby');

@@ -23,7 +23,7 @@ max_connections = 103
 superuser_reserved_connections = 3
 autovacuum = off
 whitecross.monitor_interval = 3600
-whitecross.health_interval = 3600
+whitecross.health_interval = 1h
 whitecross.alert_n_plus_one_warning = -1
 whitecross.alert_n_plus_one_critical = -1
 CONF
