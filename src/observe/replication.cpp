@@ -80,24 +80,16 @@ std::vector<Slot> waiting_slots() {
     return found;
 }
 
-double seconds_since(TimestampTz at) {
-    return at == 0 ? 0 : std::max(0.0, static_cast<double>(GetCurrentTimestamp() - at) / USECS_PER_SEC);
-}
-
-// Of this server, as a standby: by the commits that it has received and not replayed; of one that has lost its primary,
-// since it heard of it last.
-double own_lag() {
-    if (PrimaryConnInfo != nullptr && *PrimaryConnInfo != '\0' && !WalRcvStreaming()) {
-        SpinLockAcquire(&WalRcv->mutex);
-        const TimestampTz heard = WalRcv->lastMsgReceiptTime;
-        SpinLockRelease(&WalRcv->mutex);
-        return seconds_since(heard);
-    }
-    const bool behind = GetWalRcvFlushRecPtr(nullptr, nullptr) > GetXLogReplayRecPtr(nullptr);
-    return behind ? seconds_since(GetLatestXTime()) : 0;
-}
-
 } // namespace
+
+// Of this server, as a standby: of what it has received and not replayed, the oldest; of one that has lost its primary,
+// since it was last seen to have one.
+int64 Replication::own_lag(int64 now) {
+    const bool lost = PrimaryConnInfo != nullptr && *PrimaryConnInfo != '\0' && !WalRcvStreaming();
+    if (!lost || streamed_at_ == 0)
+        streamed_at_ = now;
+    return std::max(now - streamed_at_, log_.since_above(now, GetXLogReplayRecPtr(nullptr)));
+}
 
 std::vector<Lag> Replication::look(int64 now) {
     const bool standby = RecoveryInProgress();
@@ -111,7 +103,7 @@ std::vector<Lag> Replication::look(int64 now) {
     for (const Slot &slot : waiting_slots())
         add(std::string("slot ") + NameStr(slot.name), static_cast<double>(log_.since_above(now, slot.at)) / 1000);
     if (standby)
-        add("standby", own_lag());
+        add("standby", static_cast<double>(own_lag(now)) / 1000);
     std::vector<Lag> found;
     for (const auto &[subject, seconds] : lags)
         found.push_back({subject, seconds});

@@ -20,6 +20,9 @@ class Replication {
     std::vector<Lag> look(int64 now);
 
   private:
+    int64 own_lag(int64 now);
+
+    int64 streamed_at_ = 0;               // when this standby was last seen to have a primary; 0: not looked for yet
     core::Trail log_{24 * 3600000, 5000}; // positions of the log by time: a day of them, 5 s apart
 };
 
