@@ -95,7 +95,7 @@ BEGIN
             ('whitecross_pooler_answers_total', 'counter', 'Answers of PgBouncer to the monitor.', s.answers),
             ('whitecross_pooler_failures_total', 'counter', 'Attempts of the monitor to ask PgBouncer that failed.', s.failures)
          ) AS m (name, type, help, value)
-         WHERE s.configured;
+         WHERE s.configured AND s.since IS NOT NULL;
     END IF;
     IF family IS NULL OR family = 'pools' THEN
         RETURN QUERY

@@ -14,7 +14,8 @@ use WhiteCross::Test;
 my $monitoring = tree() . '/monitoring';
 my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.health_interval = '1h'\n");
 make_database($node, 'school', 'reference', students => 50);
-make_database($node, 'other', 'platform', students => 20);
+make_database($node, 'other', 'platform', students => 20, whitecross => 0);
+$node->safe_psql('other', 'SET client_min_messages = warning; CREATE SCHEMA watch; CREATE EXTENSION whitecross SCHEMA watch; ALTER DATABASE other SET search_path = public, watch');
 sub sql { return $node->safe_psql('school', $_[0]) }
 
 ok($node->poll_query_until($_, 'SELECT healthy FROM wc_health_status()'), "the health of $_ is known") for 'school', 'other';
