@@ -159,11 +159,15 @@ forget();
 
 # A session with a burst of its own is none of several.
 my ($first, $second) = @pool;
+sub bursts_ever { return control('SELECT sum(bursts) FROM wc_query_totals()') }
+my $ever = bursts_ever();
 in_turns(fresh(), 8, ask(1, 1), $first, $second);
 is(found('kind, largest_burst'), 'sessions|16', 'two loops at once look like one of several');
+is(bursts_ever() - $ever, 1, 'which is counted');
 $first->ask(ask(1, 12));
 $second->ask(ask(1, 12));
 is(found('kind, bursts, largest_burst'), 'session|2|20', 'until each of them is one by itself');
+is(bursts_ever() - $ever, 2, 'and two are counted, since what was none is not counted twice');
 forget();
 
 # Sessions of different applications, roles and databases have nothing to do with each other.
