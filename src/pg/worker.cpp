@@ -201,7 +201,8 @@ Awoken sleep_idle(long milliseconds, const Awaited &awaited) {
         const int came = WaitLatchOrSocket(MyLatch, until, awaited.socket, milliseconds, PG_WAIT_EXTENSION);
         awoken.by_latch = (came & WL_LATCH_SET) != 0;
         awoken.by_socket = (came & WL_SOCKET_MASK) != 0;
-        ResetLatch(MyLatch);
+        if (awoken.by_latch) // one that is set only now is for the next time
+            ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         if (catchupInterruptPending)
             ProcessCatchupInterrupt();
