@@ -27,7 +27,7 @@ BEGIN
         ), checked AS MATERIALIZED (
             SELECT h.last_check, h.reason FROM @extschema@.wc_health_status() AS h
         ), pooler AS MATERIALIZED (
-            SELECT p.configured, p.connected, p.last_answer, p.last_error, p.pools, p.pools_left_out FROM @extschema@.wc_pooler_status() AS p
+            SELECT p.configured, p.connected, p.since, p.last_answer, p.last_error, p.pools, p.pools_left_out FROM @extschema@.wc_pooler_status() AS p
         ), alerts AS MATERIALIZED (
             -- But for the one that says that this check itself is critical.
             SELECT a.name, a.subject, a.level FROM @extschema@.wc_alerts AS a
@@ -133,9 +133,9 @@ BEGIN
                     OR h.last_check IS NULL AND h.reason ~ '^(it can''t be checked|there is no room)')
             UNION ALL
             SELECT 31, 'pooler', 'warning',
-                   format('PgBouncer does not answer: %s; it last did %s', p.last_error, coalesce(date_trunc('second', now() - p.last_answer) || ' ago', 'never')),
+                   concat('PgBouncer does not answer', ': ' || p.last_error, '; it last did ', coalesce(date_trunc('second', now() - p.last_answer) || ' ago', 'never')),
                    'SELECT * FROM @extschema@.wc_pooler_status;'
-              FROM pooler AS p WHERE p.configured AND NOT p.connected AND p.last_error IS NOT NULL
+              FROM pooler AS p WHERE p.configured AND NOT p.connected AND p.since IS NOT NULL -- what it said is not for everybody
             UNION ALL
             SELECT 31, 'pooler', 'warning', format('%s of PgBouncer''s pools are left out: there is no room for more', p.pools_left_out),
                    'SELECT * FROM @extschema@.wc_pooler_status;'
@@ -159,7 +159,8 @@ BEGIN
             UNION ALL SELECT 30, 'monitor', concat('connections sampled ', coalesce(date_trunc('second', now() - s.sampled_at) || ' ago', 'not yet'),
                                                    ', health checked ', coalesce(date_trunc('second', now() - h.last_check) || ' ago', 'not yet'))
                         FROM sampling AS s CROSS JOIN checked AS h
-            UNION ALL SELECT 31, 'pooler', CASE WHEN p.configured THEN format('PgBouncer answers, with %s pools', p.pools) ELSE 'no PgBouncer is watched' END FROM pooler AS p
+            UNION ALL SELECT 31, 'pooler', CASE WHEN p.connected THEN format('PgBouncer answers, with %s pools', p.pools)
+                                              WHEN p.configured THEN 'PgBouncer was not asked yet' ELSE 'no PgBouncer is watched' END FROM pooler AS p
             UNION ALL SELECT 32, 'alerts', 'no alert is raised'
         )
         SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
