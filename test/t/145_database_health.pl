@@ -77,10 +77,10 @@ is(sql(q{SELECT count(*) FROM wc_alerts WHERE name = 'unhealthy'}), '0', 'and th
 # ---- A check that a lock holds up fails. It keeps no lock meanwhile, so that it can't be what somebody's deadlock is made of.
 sub allow { $node->append_conf('postgresql.conf', "whitecross.health_timeout = $_[0]\n"); $node->reload; return }
 my $holder = WhiteCross::Session->new($node, 'school');
-allow('2s');
+allow('1s');
 $holder->ask('BEGIN; ALTER MATERIALIZED VIEW mv_allergy_summary RENAME TO elsewhere;');
 becomes('SELECT NOT healthy FROM wc_health_status()', 't', 'a database whose check waits for a lock is unhealthy');
-like(sql('SELECT reason FROM wc_health_status()'), qr/\A(?:a lock could not be had within|the check took longer than) 2000 ms\z/, 'for that reason');
+like(sql('SELECT reason FROM wc_health_status()'), qr/\A(?:a lock could not be had within|the check took longer than) 1000 ms\z/, 'for that reason');
 $holder->ask('ROLLBACK;');
 allow('30s');
 becomes('SELECT healthy AND reason IS NULL FROM wc_health_status()', 't', 'the lock is gone: healthy again');
