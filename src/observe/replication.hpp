@@ -22,8 +22,8 @@ class Replication {
   private:
     int64 own_lag(int64 now);
 
-    int64 streamed_at_ = 0;               // when this standby was last seen to have a primary; 0: not looked for yet
-    core::Trail log_{24 * 3600000, 5000}; // positions of the log by time: a day of them, 5 s apart
+    int64 streamed_at_ = 0; // when this standby was last seen to have a primary; 0: not looked for yet
+    core::Trail log_{int64{24} * 3600000, 5000}; // positions of the log by time: a day of them, 5 s apart
 };
 
 } // namespace wc::observe

@@ -15,7 +15,7 @@ my ($bouncer_program) = grep { -x } '/usr/sbin/pgbouncer', map { "$_/pgbouncer" 
 plan skip_all => 'there is no pgbouncer' unless $bouncer_program;
 
 my $password = 'Correct-Horse-42';
-my $node     = new_node('pooler', conf => "whitecross.monitor_interval = 1\nwhitecross.pgbouncer_timeout = '3s'\nmax_connections = 40\n");
+my $node     = new_node('pooler', conf => "whitecross.monitor_interval = 1\nwhitecross.pgbouncer_timeout = '3s'\nwhitecross.alert_pooler_waiting_warning = 2\nmax_connections = 40\n");
 make_database($node, 'school', 'empty', extensions => ['whitecross']);
 $node->safe_psql('school', <<'SQL');
 CREATE ROLE app LOGIN;
@@ -106,12 +106,14 @@ $lock->query_safe('SELECT pg_advisory_lock(7)');
 my @clients = map { through('SELECT 1 FROM pg_advisory_xact_lock_shared(7)') } 1 .. 5;
 becomes(q{SELECT clients_active, clients_waiting, servers_active, servers_idle, pool_size, utilisation_percent FROM wc_pooler}, '2|3|2|0|2|100', 'a full pool, and who waits for it');
 is(status('pools, pools_left_out, clients_active, clients_waiting, servers_active'), '1|0|2|3|2', 'all pools together');
+becomes(q{SELECT name, level, subject, value, "limit" FROM wc_alerts ORDER BY name}, "pooler_connections|critical|school/app|100|95\npooler_waiting|warning|school/app|3|2", 'alerts are raised');
 becomes(q{SELECT waits >= 2 AND maxwait_ms >= 1000 AND longest_wait_ms >= maxwait_ms FROM wc_pooler}, 't', 'waits are counted, and the longest is known');
 $lock->query_safe('SELECT pg_advisory_unlock(7)');
 $lock->quit;
 for my $client (@clients) { $client->finish or die "a client failed\n" }
 becomes(q{SELECT clients_waiting = 0 AND servers_active = 0 AND maxwait_ms = 0 FROM wc_pooler}, 't', 'the queue is gone');
 is(pool('waits >= 2 AND longest_wait_ms >= 1000'), 't', 'what came together stays');
+becomes('SELECT count(*) FROM wc_alerts', '0', 'the alerts are over');
 becomes(q{SELECT database_transactions, database_wait_ms >= 3000 FROM wc_pooler}, '6|t', 'with the time that all of them waited');
 
 # ---- Who sees what.
@@ -127,6 +129,7 @@ my $before = pool('waits, database_transactions, database_wait_ms::bigint');
 my $at     = -s $node->logfile;
 stop_bouncer();
 becomes('SELECT connected FROM wc_pooler_status', 'f', 'its end is reported');
+becomes('SELECT name, level, subject FROM wc_alerts', 'pooler_down|critical|pooler', 'an alert is raised');
 is(sql('SELECT clients_active, servers_active, servers_idle, maxwait_ms, pool_size, utilisation_percent FROM wc_pooler'), '|||||', 'nothing is said of the present');
 is(pool('waits, database_transactions, database_wait_ms::bigint'), $before, 'what came together stays');
 ok($node->wait_for_log(qr/WARNING:  PgBouncer does not answer: .*refused/, $at), 'the log says so');
@@ -135,6 +138,7 @@ like(as('other', q{SELECT status || ': ' || detail FROM wc_health_check() WHERE 
 start_bouncer();
 becomes('SELECT connected FROM wc_pooler_status', 't', 'its new beginning too');
 like(sql(q{SELECT status || ': ' || detail FROM wc_health_check() WHERE check_name = 'pooler'}), qr{\Aok: PgBouncer answers, with \d+ pools\z}, 'in the health check as well');
+becomes('SELECT count(*) FROM wc_alerts', '0', 'and the alert is over');
 ok($node->wait_for_log(qr/LOG:  PgBouncer answers again/, $at), 'in the log as well');
 IPC::Run::finish(through('SELECT 1')) or die "no connection through the pooler\n";
 my ($waits_before, $transactions_before, $wait_before) = split /\|/, $before;
