@@ -69,7 +69,7 @@ class Alerting final : public monitor::Duty {
         const std::vector<Oid> databases = readings_.databases();
         for (const Oid database : databases)
             report(Source::Monitor, database, readings_.of_database(database));
-        keep_only(databases, registry::with_extension());
+        keep_only(databases);
         tell_losses(now);
     }
 
@@ -91,7 +91,7 @@ class Alerting final : public monitor::Duty {
         }
     }
 
-    // What had no room, once in the time after which alerts are repeated.
+    // What had no room, at most once an hour.
     void tell_losses(Clock::time_point now) {
         const Losses lost = losses();
         const bool more = lost.refused > told_losses_.refused || lost.unlogged > told_losses_.unlogged;

@@ -266,15 +266,13 @@ Status status() {
     return out;
 }
 
-void keep_only(const std::vector<Oid> &databases, const std::vector<Oid> &with_extension) {
+void keep_only(const std::vector<Oid> &databases) {
     const TimestampTz now = GetCurrentTimestamp();
     const Locked lock(board->lock);
     for (int i = 0; i < board->most; ++i) {
         Raised &alert = board->raised[i];
         const Oid database = alert.reading.database;
-        if (!is_raised(alert) || !OidIsValid(database))
-            continue;
-        if (!among(database, databases) || (alert.source != Source::Monitor && !among(database, with_extension)))
+        if (is_raised(alert) && OidIsValid(database) && !among(database, databases))
             end(alert, now);
     }
 }

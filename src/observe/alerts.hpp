@@ -59,9 +59,8 @@ Status status();
 
 // --- For the monitor ---
 
-// Ends the alerts of databases that are not there any more, and those from within databases that have the extension no
-// longer. Both in the order of their OIDs.
-void keep_only(const std::vector<Oid> &databases, const std::vector<Oid> &with_extension);
+// Ends the alerts of databases that are not there any more. In the order of their OIDs.
+void keep_only(const std::vector<Oid> &databases);
 
 // What the log has not been told yet, from the first one on; it counts as told then.
 std::vector<Told> take_for_log();
