@@ -266,14 +266,16 @@ class Watch final : public monitor::Duty {
         alerts::report(Source::Database, oid, {});
     }
 
+    // In the log once, when there are some for the first time.
     void tell_left_out() {
         const int count = static_cast<int>(left_out_.size());
-        if (std::exchange(told_left_out_, count) == count)
+        const int told = std::exchange(told_left_out_, count);
+        if (told == count)
             return;
         registry::note_left_out(count);
-        if (count > 0)
-            pg::call([=] {
-                ereport(WARNING, (errmsg("there is no room for the health of %d databases", count),
+        if (told == 0)
+            pg::call([] {
+                ereport(WARNING, (errmsg("there is no room for the health of more databases"),
                                   errdetail("The health of %zu databases is kept.", registry::most)));
             });
     }
