@@ -25,6 +25,14 @@ AS 'MODULE_PATHNAME', 'wc_query_history_status';
 COMMENT ON FUNCTION @extschema@.wc_query_history_status() IS
 'Of the files of the query history: whether the process runs that writes them, when they were last written to since the server started, the error that the last attempt ended with, how many there are and how many of them can''t be used, and the hours that they are of.';
 
+CREATE FUNCTION @extschema@.wc_query_history_outcome()
+RETURNS TABLE (monitored boolean, written_at timestamptz, sqlstate text, unusable bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_query_history_outcome';
+COMMENT ON FUNCTION @extschema@.wc_query_history_outcome() IS
+'Internal: what the monitor has noted of the files of the query history, for wc_health_check(); reads none of them.';
+
 CREATE TABLE @extschema@.wc_baseline (
     name text PRIMARY KEY,
     taken_at timestamptz NOT NULL,

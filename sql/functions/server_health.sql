@@ -13,7 +13,7 @@ BEGIN
         WITH known AS MATERIALIZED (
             SELECT i.patterns, i.max_patterns, i.evicted, i.since, i.tracking, i.query_ids FROM @extschema@.wc_query_stats_info AS i
         ), history AS MATERIALIZED (
-            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
+            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_outcome() AS h
         ), slow AS MATERIALIZED (
             SELECT count(*) AS statements, max(s.duration_ms) AS longest, count(*) FILTER (WHERE s.outcome <> 'completed') AS unfinished
               FROM @extschema@.wc_slow_queries AS s WHERE s.started_at > now() - interval '1 hour'

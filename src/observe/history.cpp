@@ -21,6 +21,7 @@ struct Board {
     pg_atomic_uint32 monitor; // its process; 0: none
     pg_atomic_uint64 written_at;
     pg_atomic_uint32 sqlstate;
+    pg_atomic_uint64 unusable; // files, when the monitor looked into them last
 };
 constinit Board *board = nullptr;
 
@@ -53,6 +54,7 @@ void start(void *memory, LWLock *, bool fresh) {
         pg_atomic_init_u32(&board->monitor, 0);
         pg_atomic_init_u64(&board->written_at, 0);
         pg_atomic_init_u32(&board->sqlstate, 0);
+        pg_atomic_init_u64(&board->unusable, 0);
     }
     if (!IsUnderPostmaster)
         on_shmem_exit(write_at_end, static_cast<Datum>(0));
@@ -87,10 +89,14 @@ void note_outcome(int sqlstate) noexcept {
         pg_atomic_write_u64(&board->written_at, static_cast<uint64>(GetCurrentTimestamp()));
 }
 
-void take_outcome(Status &status) {
-    status.monitored = pg_atomic_read_u32(&board->monitor) != 0;
-    status.written_at = static_cast<TimestampTz>(pg_atomic_read_u64(&board->written_at));
-    status.sqlstate = static_cast<int>(pg_atomic_read_u32(&board->sqlstate));
+void note_unusable(int64 files) noexcept {
+    pg_atomic_write_u64(&board->unusable, static_cast<uint64>(files));
+}
+
+Outcome outcome() noexcept {
+    return {pg_atomic_read_u32(&board->monitor) != 0, static_cast<TimestampTz>(pg_atomic_read_u64(&board->written_at)),
+            static_cast<int>(pg_atomic_read_u32(&board->sqlstate)),
+            static_cast<int64>(pg_atomic_read_u64(&board->unusable))};
 }
 
 // An hour that is over is written once more a round later, and then left as it is: what is evicted afterwards keeps its

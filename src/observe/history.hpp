@@ -49,8 +49,20 @@ void prune();
 // Notes that this process is the monitor, until it ends.
 void be_monitor();
 
-// Notes how the last attempt to write went, for status(): 0, or an ERRCODE_ value.
+// Notes how the last attempt to write went: 0, or an ERRCODE_ value.
 void note_outcome(int sqlstate) noexcept;
+
+// Notes how many files can't be used.
+void note_unusable(int64 files) noexcept;
+
+// What the monitor has noted. Reads no file.
+struct Outcome {
+    bool monitored;         // whether the monitor runs
+    TimestampTz written_at; // 0: not yet, in this run
+    int sqlstate;           // of the last attempt; 0: it went well
+    int64 unusable;         // files, when it looked into them last: at its start, and in each hour
+};
+Outcome outcome() noexcept;
 
 struct Row {
     int64 hour;
@@ -64,9 +76,6 @@ struct Row {
 void read(int64 from, const std::function<bool(Oid role)> &sees, const std::function<void(const Row &)> &take);
 
 struct Status {
-    bool monitored;         // whether the monitor runs
-    TimestampTz written_at; // 0: not yet, in this run
-    int sqlstate;           // of the last attempt; 0: it went well
     int64 files;
     int64 unusable;
     int64 size_bytes;
@@ -74,7 +83,7 @@ struct Status {
     std::optional<int64> last_hour;
 };
 
-// What is in the folder, and when it was written to. Looks into each file; throws Error.
+// What is in the folder. Looks into each file; throws Error.
 Status status();
 
 } // namespace wc::observe::history

@@ -31,7 +31,7 @@ class Keeping final : public monitor::Duty {
     }
 
   private:
-    // Removes what is left of an earlier run, and then at each hour what is too old.
+    // Removes what is left of an earlier run, and then at each hour what is too old, and looks into what is left.
     void tidy() {
         const int64 first = oldest_hour();
         if (first == first_)
@@ -39,6 +39,7 @@ class Keeping final : public monitor::Duty {
         if (!first_)
             folder::remove_unfinished();
         prune();
+        note_unusable(status().unusable);
         first_ = first;
     }
 

@@ -27,7 +27,4 @@ struct Snapshot {
 // Throws Error.
 Snapshot snapshot();
 
-// What note_outcome() noted, for status().
-void take_outcome(Status &into);
-
 } // namespace wc::observe::history

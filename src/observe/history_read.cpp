@@ -147,7 +147,6 @@ void read(int64 from, const std::function<bool(Oid)> &sees, const std::function<
 
 Status status() {
     Status status = {};
-    take_outcome(status);
     for (const folder::Entry &entry : folder::list()) {
         pg::check_for_interrupts();
         if (entry.file && entry.file->kind == Kind::Connections)

@@ -26,6 +26,10 @@ pg::Text moment(TimestampTz at) {
     return refresh::timestamp_text(at);
 }
 
+pg::Text code(int sqlstate) {
+    return sqlstate != 0 ? pg::Text(pg::sqlstate_text(sqlstate)) : pg::Text();
+}
+
 pg::Text hour(const std::optional<int64> &number) {
     if (!number)
         return {};
@@ -97,14 +101,25 @@ WC_FUNCTION(wc_query_history) {
     return result.done();
 }
 
+// wc_query_history_outcome() -> monitored, written_at, sqlstate, unusable: one row, of shared memory alone. Errors:
+// 55000 not preloaded.
+WC_FUNCTION(wc_query_history_outcome) {
+    observe::require_preloaded();
+    const auto outcome = history::outcome();
+    pg::ResultSet result(fcinfo);
+    result.add({outcome.monitored ? "true" : "false", moment(outcome.written_at), code(outcome.sqlstate),
+                std::to_string(outcome.unusable)});
+    return result.done();
+}
+
 // wc_query_history_status() -> monitored, written_at, sqlstate, files, unusable, size_bytes, first_hour, last_hour: one
 // row. Errors: 55000 not preloaded.
 WC_FUNCTION(wc_query_history_status) {
     observe::require_preloaded();
+    const auto outcome = history::outcome();
     const auto status = history::status();
     pg::ResultSet result(fcinfo);
-    result.add({status.monitored ? "true" : "false", moment(status.written_at),
-                status.sqlstate != 0 ? pg::Text(pg::sqlstate_text(status.sqlstate)) : pg::Text(),
+    result.add({outcome.monitored ? "true" : "false", moment(outcome.written_at), code(outcome.sqlstate),
                 std::to_string(status.files), std::to_string(status.unusable), std::to_string(status.size_bytes),
                 hour(status.first_hour), hour(status.last_hour)});
     return result.done();

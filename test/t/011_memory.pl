@@ -77,6 +77,7 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, 'SELECT * FROM wc_query_history' ],
     [ 'district', $costly, 'SELECT * FROM wc_query_history_status()' ],
+    [ 'district', $cheap,  'SELECT * FROM wc_query_history_outcome()' ],
     [ 'district', $costly, 'SELECT wc_query_report()' ],
     [ 'district', $costly, q{SELECT wc_query_baseline('one'); SELECT * FROM wc_compare_baseline('one'); SELECT wc_drop_baseline('one')} ],
     [ 'district', $costly, q{SELECT * FROM wc_refresh('allergy_summary', 'full')}, $here, refresh('', 'mv_allergy_summary') ],

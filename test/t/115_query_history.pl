@@ -292,6 +292,9 @@ like($err, qr/WARNING:  XX001: "notes.txt" is no name of a file of the query his
 unlike($err, qr/SSN/, 'of contents nothing is told');
 is($node->safe_psql('school', 'SELECT unusable FROM wc_query_history_status()'), 3, 'the status counts them');
 $node->restart;
+ok($node->poll_query_until('school', q{SELECT bool_or(detail ~ '^2 files of the query history can''t be used$') FROM wc_health_check() WHERE check_name = 'query history'}),
+    'and the health check, when the monitor has looked into them, those that were not too old');
+$node->restart;
 is($node->safe_psql('school', 'SELECT sum(calls) FROM wc_query_history'), $out, 'the server starts with them all the same');
 ok(!-e "$folder/" . substr($files[1], 0, 28) . '.totals.unfinished', 'what a crash left half written is gone');
 unlink $torn, "$folder/notes.txt", "$folder/20250101T00-0123456789abcdef.totals";
