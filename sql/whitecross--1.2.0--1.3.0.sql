@@ -11,6 +11,14 @@ AS 'MODULE_PATHNAME', 'wc_query_totals';
 COMMENT ON FUNCTION @extschema@.wc_query_totals() IS
 'Internal: what statements have come to since the server''s start, by database; OID 0: databases after the first 50. Unlike wc_query_stats it forgets nothing.';
 
+CREATE FUNCTION @extschema@.wc_query_history_outcome()
+RETURNS TABLE (monitored boolean, written_at timestamptz, sqlstate text, unusable bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_query_history_outcome';
+COMMENT ON FUNCTION @extschema@.wc_query_history_outcome() IS
+'Internal: what the monitor has noted of the files of the query history, for wc_health_check(); reads none of them.';
+
 -- Connections of the server, now and over the last days.
 
 CREATE FUNCTION @extschema@.wc_connections()
@@ -533,7 +541,7 @@ BEGIN
         WITH known AS MATERIALIZED (
             SELECT i.patterns, i.max_patterns, i.evicted, i.since, i.tracking, i.query_ids FROM @extschema@.wc_query_stats_info AS i
         ), history AS MATERIALIZED (
-            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_status() AS h
+            SELECT h.monitored, h.sqlstate, h.written_at, h.unusable FROM @extschema@.wc_query_history_outcome() AS h
         ), slow AS MATERIALIZED (
             SELECT count(*) AS statements, max(s.duration_ms) AS longest, count(*) FILTER (WHERE s.outcome <> 'completed') AS unfinished
               FROM @extschema@.wc_slow_queries AS s WHERE s.started_at > now() - interval '1 hour'
@@ -547,7 +555,7 @@ BEGIN
         ), checked AS MATERIALIZED (
             SELECT h.last_check, h.reason FROM @extschema@.wc_health_status() AS h
         ), pooler AS MATERIALIZED (
-            SELECT p.configured, p.connected, p.last_answer, p.last_error, p.pools, p.pools_left_out FROM @extschema@.wc_pooler_status() AS p
+            SELECT p.configured, p.connected, p.since, p.last_answer, p.last_error, p.pools, p.pools_left_out FROM @extschema@.wc_pooler_status() AS p
         ), alerts AS MATERIALIZED (
             -- But for the one that says that this check itself is critical.
             SELECT a.name, a.subject, a.level FROM @extschema@.wc_alerts AS a
@@ -653,9 +661,9 @@ BEGIN
                     OR h.last_check IS NULL AND h.reason ~ '^(it can''t be checked|there is no room)')
             UNION ALL
             SELECT 31, 'pooler', 'warning',
-                   format('PgBouncer does not answer: %s; it last did %s', p.last_error, coalesce(date_trunc('second', now() - p.last_answer) || ' ago', 'never')),
+                   concat('PgBouncer does not answer', ': ' || p.last_error, '; it last did ', coalesce(date_trunc('second', now() - p.last_answer) || ' ago', 'never')),
                    'SELECT * FROM @extschema@.wc_pooler_status;'
-              FROM pooler AS p WHERE p.configured AND NOT p.connected AND p.last_error IS NOT NULL
+              FROM pooler AS p WHERE p.configured AND NOT p.connected AND p.since IS NOT NULL -- what it said is not for everybody
             UNION ALL
             SELECT 31, 'pooler', 'warning', format('%s of PgBouncer''s pools are left out: there is no room for more', p.pools_left_out),
                    'SELECT * FROM @extschema@.wc_pooler_status;'
@@ -679,7 +687,8 @@ BEGIN
             UNION ALL SELECT 30, 'monitor', concat('connections sampled ', coalesce(date_trunc('second', now() - s.sampled_at) || ' ago', 'not yet'),
                                                    ', health checked ', coalesce(date_trunc('second', now() - h.last_check) || ' ago', 'not yet'))
                         FROM sampling AS s CROSS JOIN checked AS h
-            UNION ALL SELECT 31, 'pooler', CASE WHEN p.configured THEN format('PgBouncer answers, with %s pools', p.pools) ELSE 'no PgBouncer is watched' END FROM pooler AS p
+            UNION ALL SELECT 31, 'pooler', CASE WHEN p.connected THEN format('PgBouncer answers, with %s pools', p.pools)
+                                              WHEN p.configured THEN 'PgBouncer was not asked yet' ELSE 'no PgBouncer is watched' END FROM pooler AS p
             UNION ALL SELECT 32, 'alerts', 'no alert is raised'
         )
         SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
@@ -1032,7 +1041,7 @@ BEGIN
             ('whitecross_pooler_answers_total', 'counter', 'Answers of PgBouncer to the monitor.', s.answers),
             ('whitecross_pooler_failures_total', 'counter', 'Attempts of the monitor to ask PgBouncer that failed.', s.failures)
          ) AS m (name, type, help, value)
-         WHERE s.configured;
+         WHERE s.configured AND s.since IS NOT NULL;
     END IF;
     IF family IS NULL OR family = 'pools' THEN
         RETURN QUERY
