@@ -106,7 +106,7 @@ sub consult {
     my $seeds        = $ENV{WC_ORACLE_SEEDS}        // 10;
     my $first        = $ENV{WC_ORACLE_FIRST_SEED}   // 1;
     my $transactions = $ENV{WC_ORACLE_TRANSACTIONS} // 2000;
-    my $node = new_node("oracle_$kind", conf => "max_prepared_transactions = 20\nfsync = off\nautovacuum_naptime = 1\nlog_statement = none\nwhitecross.lock_timeout = 300ms\n");
+    my $node = new_node("oracle_$kind", conf => "max_prepared_transactions = 20\nfsync = off\nautovacuum_naptime = 1\nlog_statement = none\ndeadlock_timeout = 50ms\nwhitecross.lock_timeout = 1s\n");
     make_template($node, 'plain',   $kind, 0);
     make_template($node, 'divided', $kind, 1);
     my %total;
