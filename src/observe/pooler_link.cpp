@@ -71,9 +71,20 @@ PGconn *start(const char *conninfo) {
     };
     set("dbname", "pgbouncer");
     set("fallback_application_name", "whitecross monitor");
-    for (const PQconninfoOption *option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
-        if (option->val != nullptr)
-            set(option->keyword, option->val);
+    const char *host = nullptr;
+    const char *address = DEFAULT_PGSOCKET_DIR;
+    for (const PQconninfoOption *option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
+        if (option->val == nullptr)
+            continue;
+        set(option->keyword, option->val);
+        if (strcmp(option->keyword, "host") == 0)
+            host = option->val;
+        else if (strcmp(option->keyword, "hostaddr") == 0)
+            address = option->val;
+    }
+    // Not the host of the server's environment: a name there would have to be resolved, and the passfile asked for it.
+    if (host == nullptr)
+        set("host", address);
     // What libpq would wait for, or ask PgBouncer for that has no answer to it.
     set("gssencmode", "disable");
     set("target_session_attrs", "any");
