@@ -67,7 +67,14 @@ for my $kind (qw(reference platform)) {
                FROM wc_view_state WHERE view_name = 'mv_student_health_summary'}),
         'incremental|3|3|the change log is complete|manual|t', 'so does the state');
     verified('every view is right');
-    is(sql('SELECT count(*) FROM wc_change'), '0', 'what every view has taken up is pruned');
+    # Whatever writes meanwhile, as autovacuum does, puts it off to a later refresh.
+    my $left;
+    for (1 .. 200) {
+        $left = sql('SELECT count(*) FROM wc_change');
+        last if $left eq '0';
+        sql($all);
+    }
+    is($left, '0', 'what every view has taken up is pruned');
 
     # Parents widen to what they touch.
     sql(q{UPDATE medications SET name = name || ' forte' WHERE id IN (SELECT "medicationId" FROM mv_medication_schedule LIMIT 1)});
