@@ -68,15 +68,7 @@ void warn(const std::string &name, std::string_view what) {
 // Reads a file as far as it can be; `most` bytes of it count. True where that is all of them. What a crash has left
 // unfinished at its end is no fault.
 bool read_file(const folder::Entry &entry, int64 most, Decoder &decoder, const Decoder::Take &take) {
-    std::optional<std::string> bytes;
-    try {
-        bytes = folder::read(entry.name);
-    } catch (const pg::Error &error) {
-        if (error.ends_statement())
-            throw;
-        warn(entry.name, "can't be read");
-        return false;
-    }
+    const std::optional<std::string> bytes = folder::read(entry.name, warn);
     if (!bytes)
         return false;
     const bool complete = static_cast<int64>(bytes->size()) >= most;

@@ -157,6 +157,17 @@ std::optional<std::string> read(const std::string &name) {
     return bytes;
 }
 
+std::optional<std::string> read(const std::string &name, Problem problem) {
+    try {
+        return read(name);
+    } catch (const pg::Error &error) {
+        if (error.ends_statement())
+            throw;
+        problem(name, "can't be read");
+        return {};
+    }
+}
+
 int64 size(const std::string &name) {
     struct stat facts = {};
     return stat(path_of(name).c_str(), &facts) == 0 ? facts.st_size : 0;

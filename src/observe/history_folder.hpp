@@ -18,6 +18,12 @@ std::vector<Entry> list();
 // The whole of a file; nothing where it is gone. Throws Error: 58030 and the like.
 std::optional<std::string> read(const std::string &name);
 
+// Who is told of a file that can't be used: its name, and what is the matter, as the end of a sentence.
+using Problem = void (*)(const std::string &name, std::string_view what);
+
+// The same, but a file that can't be read is told of, and nothing.
+std::optional<std::string> read(const std::string &name, Problem problem);
+
 // The size of a file in bytes; 0 where it is gone.
 int64 size(const std::string &name);
 

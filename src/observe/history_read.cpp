@@ -27,17 +27,8 @@ void warn(const std::string &name, std::string_view what) {
 void ignore(const std::string &, std::string_view) {}
 
 // Reads a file into what it holds. false: it is gone, or can't be used, which problem is then told of.
-template <typename Content>
-bool load(const folder::Entry &entry, Content &content, void (*problem)(const std::string &, std::string_view)) {
-    std::optional<std::string> bytes;
-    try {
-        bytes = folder::read(entry.name);
-    } catch (const pg::Error &error) {
-        if (error.ends_statement())
-            throw;
-        problem(entry.name, "can't be read");
-        return false;
-    }
+template <typename Content> bool load(const folder::Entry &entry, Content &content, folder::Problem problem) {
+    const std::optional<std::string> bytes = folder::read(entry.name, problem);
     if (!bytes)
         return false;
     const Fault fault = core::history::decode(*bytes, entry.file->hour, entry.file->run, content);
