@@ -6,7 +6,7 @@
 EXTENSION = whitecross
 MODULE_big = whitecross
 PGFILEDESC = "whitecross - managed objects of a school-health database"
-EXTENSION_VERSION = 1.3.0
+EXTENSION_VERSION = 1.4.0
 
 # The installation script of this version is these parts in this order; a part may use what an earlier one made.
 SQL_PARTS = \
@@ -34,6 +34,7 @@ SQL_PARTS = \
 	sql/functions/pool_profiles.sql \
 	sql/functions/monitored_health.sql \
 	sql/functions/alerts.sql \
+	sql/functions/cache.sql \
 	sql/functions/server_health.sql \
 	sql/functions/health.sql \
 	sql/functions/database_metrics.sql \

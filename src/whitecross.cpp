@@ -1,4 +1,5 @@
 // The library's entry: named initialisations in order, nothing else.
+#include "cache/cache.hpp"
 #include "observe/observe.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
@@ -11,6 +12,7 @@ extern "C" void _PG_init(void) {
     wc::pg::entry([] {
         wc::pg::settings::define();
         wc::refresh::init();
+        wc::cache::init();
         wc::observe::init();
         wc::pg::hooks::install();
     });

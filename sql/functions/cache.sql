@@ -1,0 +1,1 @@
+-- The result cache: queries whose rows are kept until a table they were read from is written.
