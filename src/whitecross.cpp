@@ -1,5 +1,6 @@
 // The library's entry: named initialisations in order, nothing else.
 #include "cache/cache.hpp"
+#include "monitor/monitor.hpp"
 #include "observe/observe.hpp"
 #include "pg/guc.hpp"
 #include "pg/hooks.hpp"
@@ -14,6 +15,7 @@ extern "C" void _PG_init(void) {
         wc::refresh::init();
         wc::cache::init();
         wc::observe::init();
+        wc::monitor::init();
         wc::pg::hooks::install();
     });
 }

@@ -1,5 +1,5 @@
-// The result cache, to the rest of the library: rows of queries, shared by all sessions, gone as soon as a table that they
-// were read from is written by whatever means.
+// The result cache, to the rest of the library: rows of queries, shared by all sessions, gone as soon as a table that
+// they were read from is written by whatever means.
 #pragma once
 
 namespace wc::cache {

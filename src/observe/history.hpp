@@ -5,10 +5,7 @@
 
 #include "core/history_file.hpp"
 #include "observe/hours.hpp"
-
-namespace wc::observe::monitor {
-class Duty;
-}
+#include "pg/duty.hpp"
 
 namespace wc::observe::history {
 
@@ -38,7 +35,7 @@ class Writer {
 };
 
 // What the monitor does for it.
-std::unique_ptr<monitor::Duty> duty();
+std::unique_ptr<pg::Duty> duty();
 
 // The first hour that is kept, by whitecross.query_history_days.
 int64 oldest_hour();

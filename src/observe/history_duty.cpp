@@ -1,5 +1,4 @@
 // The monitor's duty to the query history: once a minute it is written to its files, and at a new hour old ones go.
-#include "observe/duty.hpp"
 #include "observe/history.hpp"
 #include "observe/history_folder.hpp"
 
@@ -7,7 +6,7 @@ namespace wc::observe::history {
 
 namespace {
 
-class Keeping final : public monitor::Duty {
+class Keeping final : public pg::Duty {
   public:
     Keeping() { be_monitor(); }
 
@@ -49,7 +48,7 @@ class Keeping final : public monitor::Duty {
 
 } // namespace
 
-std::unique_ptr<monitor::Duty> duty() {
+std::unique_ptr<pg::Duty> duty() {
     return std::make_unique<Keeping>();
 }
 

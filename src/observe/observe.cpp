@@ -1,18 +1,12 @@
 // The room's beginning: whether the server loads the library at its start, and what subscribes then.
 #include "observe/observe.hpp"
 
-#include "observe/alerts.hpp"
 #include "observe/bursts.hpp"
-#include "observe/connections.hpp"
-#include "observe/health.hpp"
 #include "observe/history.hpp"
-#include "observe/monitor.hpp"
-#include "observe/pooler.hpp"
 #include "observe/slow.hpp"
 #include "observe/totals.hpp"
 #include "observe/tracker.hpp"
 #include "observe/violations.hpp"
-#include "observe/visit.hpp"
 #include "pg/hooks.hpp"
 #include "pg/spi.hpp"
 
@@ -46,12 +40,6 @@ void init() {
         bursts::init();
         tracker::init();
         history::init();
-        connections::init();
-        pooler::init();
-        visit::init();
-        health::init();
-        alerts::init();
-        monitor::init();
     }
 }
 

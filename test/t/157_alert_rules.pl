@@ -51,7 +51,7 @@ for my $rule (@rules) {
 }
 
 # ---- The alerts of the extension: their names as the source has them, each with a rule and its line; limits as the settings have them.
-my @alerts = slurp_file(tree() . '/src/observe/reading.cpp') =~ /^const char \*name\(.*?^\}/ms ? $& =~ /return "(\w+)";/g : ();
+my @alerts = slurp_file(tree() . '/src/monitor/reading.cpp') =~ /^const char \*name\(.*?^\}/ms ? $& =~ /return "(\w+)";/g : ();
 cmp_ok(scalar @alerts, '>=', 14, 'there are alerts');
 my $node = new_node('rules', allows_streaming => 1);
 make_database($node, 'school', 'reference', students => 10);
