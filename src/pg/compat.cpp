@@ -4,9 +4,11 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/pg_database.h"
 #include "executor/executor.h"
 #include "postmaster/postmaster.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
@@ -114,6 +116,70 @@ int reserved_connections() {
 #else
     return ReservedBackends;
 #endif
+}
+
+int fast_path_slots() {
+#if PG_VERSION_NUM >= 180000
+    return FastPathLockSlotsPerBackend();
+#else
+    return FP_LOCK_SLOTS_PER_BACKEND;
+#endif
+}
+
+// Three bits a slot: the modes up to ROW EXCLUSIVE.
+bool fast_path_holds(int slot, LOCKMODE mode) {
+    constexpr int bits = 3;
+#if PG_VERSION_NUM >= 180000
+    const uint64 modes =
+        MyProc->fpLockBits[slot / FP_LOCK_SLOTS_PER_GROUP] >> (bits * (slot % FP_LOCK_SLOTS_PER_GROUP));
+#else
+    const uint64 modes = MyProc->fpLockBits >> (bits * slot);
+#endif
+    return ((modes >> (mode - 1)) & 1) != 0;
+}
+
+bool holds_no_lock(int partition) {
+#if PG_VERSION_NUM >= 160000
+    return dlist_is_empty(&MyProc->myProcLocks[partition]);
+#else
+    return SHMQueueEmpty(&MyProc->myProcLocks[partition]);
+#endif
+}
+
+void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argument), void *argument) {
+#if PG_VERSION_NUM >= 160000
+    dlist_iter at;
+    dlist_foreach(at, &MyProc->myProcLocks[partition]) seen(dlist_container(PROCLOCK, procLink, at.cur), argument);
+#else
+    SHM_QUEUE *list = &MyProc->myProcLocks[partition];
+    for (Pointer at = SHMQueueNext(list, list, offsetof(PROCLOCK, procLink)); at != nullptr;) {
+        auto *mine = reinterpret_cast<PROCLOCK *>(at);
+        seen(mine, argument);
+        at = SHMQueueNext(list, &mine->procLink, offsetof(PROCLOCK, procLink));
+    }
+#endif
+}
+
+TransactionId prepared_before_start(const LockInstanceData &held) {
+    if (held.pid != 0)
+        return InvalidTransactionId;
+#if PG_VERSION_NUM >= 170000
+    return held.vxid.procNumber == INVALID_PROC_NUMBER ? held.vxid.localTransactionId : InvalidTransactionId;
+#else
+    return held.backend == InvalidBackendId ? held.lxid : InvalidTransactionId;
+#endif
+}
+
+bool committed(TransactionId transaction) {
+    LWLockAcquire(XactTruncationLock, LW_SHARED);
+#if PG_VERSION_NUM >= 170000
+    const TransactionId oldest = TransamVariables->oldestClogXid;
+#else
+    const TransactionId oldest = ShmemVariableCache->oldestClogXid;
+#endif
+    const bool result = TransactionIdPrecedes(transaction, oldest) || TransactionIdDidCommit(transaction);
+    LWLockRelease(XactTruncationLock);
+    return result;
 }
 
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate) {

@@ -53,6 +53,23 @@ inline Walker walker(bool (*function)(Node *, void *)) {
 }
 #endif
 
+// Of this process, the locks on relations that it has without a place in the table that all sessions share: how many it
+// may have, and whether the one in a slot is held in this mode. The second under MyProc->fpInfoLock.
+int fast_path_slots();
+bool fast_path_holds(int slot, LOCKMODE mode);
+
+// The others, by partition of the shared table: whether there are none (a look, without a lock), and each of them,
+// under the partition's lock. Neither allocates nor fails.
+bool holds_no_lock(int partition);
+void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argument), void *argument);
+
+// Whether a lock in a list of all is held by a transaction that was prepared before the server started; then its id.
+TransactionId prepared_before_start(const LockInstanceData &held);
+
+// Whether the outcome of a transaction that is over was to commit. One so old that the server no longer knows counts as
+// committed. Plain server code.
+bool committed(TransactionId transaction);
+
 // Enters a row that has just been put into a table into the table's indexes. Plain server code.
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate);
 

@@ -9,6 +9,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/resowner.h"
 }
 
 namespace wc::pg::hooks {
@@ -29,7 +30,9 @@ template <typename T> struct Subscribers {
 };
 
 constinit Subscribers<BeforeUtility> utility_subscribers;
+constinit Subscribers<BeforeTransactionEnd> commit_subscribers;
 constinit Subscribers<AtTransactionEnd> transaction_subscribers;
+constinit Subscribers<ResourcesReleased> release_subscribers;
 constinit Subscribers<ErrorReported> error_subscribers;
 constinit Subscribers<SharedMemory> blocks;
 
@@ -38,10 +41,19 @@ shmem_request_hook_type next_request = nullptr;
 shmem_startup_hook_type next_startup = nullptr;
 
 extern "C" WC_HOT void transaction_callback(XactEvent event, void *) {
+    if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+        for (const auto before_end : commit_subscribers)
+            before_end(event);
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
         return;
     for (const auto at_end : transaction_subscribers)
         at_end(event);
+}
+
+extern "C" WC_HOT void release_callback(ResourceReleasePhase phase, bool committed, bool of_transaction, void *) {
+    if (phase == RESOURCE_RELEASE_AFTER_LOCKS && of_transaction)
+        for (const auto released : release_subscribers)
+            released(committed);
 }
 
 extern "C" void emit_log(ErrorData *report) {
@@ -89,8 +101,16 @@ void announce_utility(Node *statement) {
     });
 }
 
+void before_transaction_end(BeforeTransactionEnd subscriber) {
+    commit_subscribers.add(subscriber);
+}
+
 void at_transaction_end(AtTransactionEnd subscriber) {
     transaction_subscribers.add(subscriber);
+}
+
+void resources_released(ResourcesReleased subscriber) {
+    release_subscribers.add(subscriber);
 }
 
 void error_reported(ErrorReported subscriber) {
@@ -107,8 +127,10 @@ bool server_is_starting() {
 
 void install() {
     install_statement_hooks();
-    if (transaction_subscribers.count > 0)
+    if (transaction_subscribers.count > 0 || commit_subscribers.count > 0)
         call([] { RegisterXactCallback(transaction_callback, nullptr); });
+    if (release_subscribers.count > 0)
+        call([] { RegisterResourceReleaseCallback(release_callback, nullptr); });
     if (error_subscribers.count > 0)
         next_emit_log = std::exchange(emit_log_hook, emit_log);
     if (blocks.count > 0) {

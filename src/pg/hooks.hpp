@@ -13,6 +13,16 @@ using BeforeUtility = void (*)(Node *statement);
 // allocate nor raise.
 using AtTransactionEnd = void (*)(XactEvent event);
 
+// Called before a transaction of this session commits (XACT_EVENT_PRE_COMMIT) or is prepared (XACT_EVENT_PRE_PREPARE):
+// nobody sees it yet, it holds all its locks, and runs no more statements. Plain server code: may raise, and the
+// transaction then fails.
+using BeforeTransactionEnd = void (*)(XactEvent event);
+
+// Called when a transaction that has ended has given back all it held: others see it, its invalidation messages have
+// gone out, its locks are free, and its client has not been told. May be called several times for one transaction, and
+// for a transaction that was prepared. Must neither allocate nor raise.
+using ResourcesReleased = void (*)(bool committed);
+
 // Called when an error or another message goes to the server's log, in whatever state raised it: an aborted
 // transaction, a process that has no database or no PGPROC, locks held. Must neither allocate nor raise, look anything
 // up, nor wait for more than a leaf lock. Not called for what an EXCEPTION block catches, nor where log_min_messages
@@ -28,7 +38,9 @@ struct SharedMemory {
 
 // Subscriptions: in _PG_init, before install(). At most a handful of each.
 void before_utility(BeforeUtility subscriber);
+void before_transaction_end(BeforeTransactionEnd subscriber);
 void at_transaction_end(AtTransactionEnd subscriber);
+void resources_released(ResourcesReleased subscriber);
 void error_reported(ErrorReported subscriber);
 void shared_memory(const SharedMemory &block);
 

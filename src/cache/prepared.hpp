@@ -1,0 +1,36 @@
+// Prepared transactions: what they have written stays marked until they are over, which may be in another session, in
+// none that has a statement (an apply worker), or after the next start of the server.
+#pragma once
+
+#include "cache/writers.hpp"
+
+namespace wc::cache::generations::prepared {
+
+struct Record {
+    TransactionId transaction; // invalid: free
+    CellList marked;
+};
+
+// How many may be needed: of transactions that are prepared, and of those about to be.
+Size most_records();
+
+// The records, in a process that starts. fresh: none is in use.
+void start(Record *records, bool fresh);
+
+// Takes over the marks of the transaction that is about to be prepared. Plain server code; where it raises, it has
+// taken nothing over.
+void keep(TransactionId transaction, const CellList &marked);
+
+// It has been prepared, or has failed after all. too_late: it may have written more than was kept. Neither allocates
+// nor fails.
+void kept(bool too_late) noexcept;
+void dropped() noexcept;
+
+// Moves the cells of those that have committed, and takes the marks away of those and of those rolled back. Throws.
+void settle();
+
+// After a start of the server, or the end of a standby's recovery: marks what transactions have written that were
+// prepared before. Once; others return at once. Throws.
+void rebuild();
+
+} // namespace wc::cache::generations::prepared
