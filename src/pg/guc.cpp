@@ -4,6 +4,7 @@
 #include "pg/conninfo.hpp"
 #include "pg/guard.hpp"
 #include "pg/guc_alerts.hpp"
+#include "pg/guc_cache.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -208,6 +209,7 @@ void define() {
                             "To let the monitor connect, and then for each time that it asks.", &pgbouncer_timeout,
                             5000, 100, 600000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     alert::define();
+    cache::define();
     DefineCustomIntVariable("whitecross.health_interval", "The time between two health checks of a database.",
                             "Of each one that has the extension. 0 checks none.", &health_interval, 60000, 0, 86400000,
                             PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
