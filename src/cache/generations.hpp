@@ -14,6 +14,16 @@
 
 #include <array>
 
+namespace wc::cache {
+
+// A cell that a result depends on, and its generation as the result was made.
+struct Dependency {
+    uint32 cell;
+    uint64 generation;
+};
+
+} // namespace wc::cache
+
 namespace wc::cache::generations {
 
 // Subscribes to transactions' ends and asks for the shared memory. Once, in _PG_init, while the server starts.
@@ -27,11 +37,6 @@ uint32 cell_of(Oid database, Oid relation) noexcept; // a table, view or composi
 uint32 rules_cell(Oid database) noexcept; // what else a result may follow from: functions, operators, enums, collations
 uint32 names_cell(Oid database) noexcept; // what a name means, and who may do what
 uint32 everything_cell() noexcept;        // moved where too much was written to be listed: every result depends on it
-
-struct Dependency {
-    uint32 cell;
-    uint64 generation;
-};
 
 // For a store: the cell as it is, or false where it has moved after `since` or is about to.
 bool note(uint32 cell, uint64 since, Dependency &out) noexcept;

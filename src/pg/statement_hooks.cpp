@@ -21,6 +21,7 @@ namespace {
 
 constinit StatementFollower follower = {};
 constinit bool followed = false;
+constinit StatementWatcher watcher = nullptr;
 constexpr int &level = current_nesting;
 
 post_parse_analyze_hook_type next_analyze = nullptr;
@@ -57,7 +58,9 @@ extern "C" PlannedStmt *plan_hook(Query *query, const char *text, int options, P
 extern "C" WC_HOT void start_hook(QueryDesc *query, int flags) {
     const int outer = level;
     const bool runs = (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0;
-    if (runs)
+    if (runs && watcher != nullptr)
+        watcher(query);
+    if (runs && followed)
         follower.started(query);
     level = outer + 1;
     PG_TRY();
@@ -70,7 +73,7 @@ extern "C" WC_HOT void start_hook(QueryDesc *query, int flags) {
     PG_CATCH();
     {
         level = outer;
-        if (runs)
+        if (runs && followed)
             follower.failed(query, geterrcode());
         PG_RE_THROW();
     }
@@ -205,14 +208,21 @@ void follow_statements(const StatementFollower &subscriber) {
     followed = true;
 }
 
+void watch_statements(StatementWatcher subscriber) {
+    if (watcher != nullptr)
+        throw Error(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "statements are watched already");
+    watcher = subscriber;
+}
+
 void install_statement_hooks() {
     if (followed || utility_is_announced())
         next_utility = std::exchange(ProcessUtility_hook, utility_hook);
+    if (followed || watcher != nullptr)
+        next_start = std::exchange(ExecutorStart_hook, start_hook);
     if (!followed)
         return;
     next_analyze = std::exchange(post_parse_analyze_hook, analyze_hook);
     next_planner = std::exchange(planner_hook, plan_hook);
-    next_start = std::exchange(ExecutorStart_hook, start_hook);
     next_run = std::exchange(ExecutorRun_hook, RunHook<ExecutorRun_hook_type>::run);
     next_finish = std::exchange(ExecutorFinish_hook, finish_hook);
     next_end = std::exchange(ExecutorEnd_hook, end_hook);

@@ -49,6 +49,13 @@ inline int nesting() noexcept {
 // One of these at most: in _PG_init, before install(), while the server starts. Throws where there is one.
 void follow_statements(const StatementFollower &follower);
 
+// Called besides the follower when a statement is about to start, whoever runs it, but for EXPLAIN without ANALYZE. It
+// must neither allocate nor raise.
+using StatementWatcher = void (*)(QueryDesc *query) noexcept;
+
+// One of these at most, as the follower. Throws where there is one.
+void watch_statements(StatementWatcher watcher);
+
 // Between this file and pg/hooks: what install() calls, and what subscribes to utility statements alone.
 void install_statement_hooks();
 bool utility_is_announced() noexcept;
