@@ -30,6 +30,7 @@ my $all     = 'check constraint installed 13, composite index installed 14, cove
 # What 1.1.0 has beyond that: refreshes by keys, live mode, views of the site's own. A refresh there may be of any mode.
 my %since_1_1 = map { $_ => $_ ne '1.0.0' } @earlier;
 my %since_1_2 = map { $_ => $since_1_1{$_} && $_ ne '1.1.0' } @earlier;
+my %since_1_3 = map { $_ => $since_1_2{$_} && $_ ne '1.2.0' } @earlier;
 my $more      = ', partial index installed 20, refresh index installed 3, trigger installed 11, view index installed 18';
 
 # What 1.2.0 has beyond that: the server's statements are watched.
@@ -52,6 +53,21 @@ sub watching {
             SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['SELECT FROM students']); SELECT count(*) >= 0 FROM wc_suggest_indexes_skipped()}, "t\n0\n0\nt" ],
         [ 'privacy', 'SELECT count(*) > 5 FROM wc_privacy_settings()', 't' ],
         [ 'the server', 'SELECT count(*) > 5 FROM wc_server_health()', 't' ]);
+}
+
+# What 1.3.0 has beyond that: connections, PgBouncer, the health of databases, alerts, metrics, pools.
+sub monitored {
+    return (
+        [ 'connections', q{SELECT count(*), max(total) >= 1 FROM wc_connections() WHERE scope = 'server'; SELECT count(*) >= 0 FROM wc_connection_history(now()); SELECT lost FROM wc_connection_history_status()}, "1|t\nt\n0" ],
+        [ 'no PgBouncer', 'SELECT count(*) FROM wc_pooler(); SELECT configured FROM wc_pooler_status()', "0\nf" ],
+        [ 'the health of databases', q{SELECT count(*) FROM wc_health_status(); SELECT count(*) >= 0 FROM wc_database_health()}, "1\nt" ],
+        [ 'alerts', q{SELECT count(*) >= 0 FROM wc_raised_alerts(); SELECT count(*) FROM wc_alert_status()}, "t\n1" ],
+        [ 'metrics', q{SELECT count(*) > 20 FROM wc_metrics(); SELECT count(*) > 5 FROM wc_database_metrics(NULL); SELECT count(*) > 5 FROM wc_server_metrics(NULL); SELECT count(*) FROM wc_metric_views(); SELECT wc_prometheus() ~ '^# HELP whitecross_'},
+            "t\nt\nt\n5\nt" ],
+        [ 'totals', 'SELECT count(*) >= 1 FROM wc_query_totals(); SELECT count(*) FROM wc_query_history_outcome()', "t\n1" ],
+        [ 'pools', q{SELECT count(*) > 3 FROM wc_pool_profile('production'); SELECT wc_pgbouncer_ini('production') ~ 'pool_mode'}, "t\nt" ],
+        [ 'limits of a role', q{SELECT count(*) > 1 FROM wc_apply_session_limits('reader', 'production'); SELECT wc_role_setting('reader'::regrole, 'statement_timeout') IS NOT NULL;
+            SELECT wc_session_limits_noted('reader'::regrole) IS NOT NULL; SELECT count(*) > 1 FROM wc_reset_session_limits('reader')}, "t\nt\nt\nt" ]);
 }
 
 # Every function of the version, called for what it does: [what, SQL, result]. A result that is a pattern has to match.
@@ -130,6 +146,7 @@ sub calls {
             [ 'a view of its own', q{SELECT count(*) FROM wc_add_view('mv_own', 'SELECT s."id" FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id']) WHERE action = 'created';
                 SELECT action FROM wc_remove_view('mv_own')}, qr/\A[1-9]\d*\ndropped/ ]),
         !$since_1_2{$version} ? () : watching(),
+        !$since_1_3{$version} ? () : monitored(),
         [ 'still the objects', $objects, $all ]);
 }
 
