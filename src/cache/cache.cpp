@@ -2,10 +2,12 @@
 #include "cache/cache.hpp"
 
 #include "cache/generations.hpp"
+#include "cache/secret.hpp"
 
 namespace wc::cache {
 
 void init() {
+    secret::init();
     generations::init();
 }
 

@@ -1,14 +1,14 @@
 // A question: the text of a query and values for its parameters, analysed. A session remembers what it has analysed, by
 // text, role and settings, until a name could mean something else.
 //
-// How it is used, in this order (all of it C++ code, in a transaction, with an active snapshot; nothing of it needs
-// SPI):
-//     const uint64 since = generations::moment();        // before anything is looked at
-//     Question question = Question::ask(text, count);    // accepts invalidations; locks what it reads, as a reader
-//     does ParamListInfo values = question.bind(texts); if (!question.refusal()) { question.check_permissions(); digest
-//     = question.digest(values, Shape::Rows); ... }
+// How it is used, in this order; all of it C++ code, in a transaction, with an active snapshot, and no SPI needed:
+//   1. since = generations::moment(): before anything is looked at
+//   2. Question::ask(): accepts invalidations, and locks what it reads as a reader does
+//   3. bind()
+//   4. where it isn't refused: check_permissions(), digest()
 #pragma once
 
+#include "cache/refusal.hpp"
 #include "pg/guard.hpp"
 
 #include <string_view>
@@ -20,14 +20,15 @@ extern "C" {
 
 namespace wc::cache {
 
-enum class Refusal; // cache/refusal.hpp
-struct Digest;      // cache/store.hpp
+struct Digest; // cache/store.hpp
+struct Facts;  // cache/analysis.hpp
 
 // In which form the rows are kept: they are different entries.
 enum class Shape : uint8 { Rows, Json };
 
 // Whether what the session remembers may be used. Not where the transaction itself may have changed a catalogue, which
-// other sessions don't see: then nothing is looked up, and nothing remembered.
+// other sessions don't see, nor where generations::usable() is false: then nothing is looked up, and nothing
+// remembered.
 enum class Memory { Use, Bypass };
 
 namespace memo {
@@ -54,7 +55,8 @@ class Question {
     [[nodiscard]] SPIPlanPtr plan() const noexcept;
     [[nodiscard]] CachedPlanSource *source() const noexcept;
 
-    // What its rows look like; null: it returns none (INSERT without RETURNING, many a utility statement).
+    // What its rows look like; null: it returns none (INSERT without RETURNING, many a utility statement). Only until
+    // anything runs: the server may look at the statement again.
     [[nodiscard]] TupleDesc row() const noexcept;
 
     // Why its rows can't be cached; empty: they can.
@@ -82,13 +84,14 @@ class Question {
     // tables of views as their owners) or call what it calls. Of a question that isn't refused.
     void check_permissions() const;
 
-    // The key of its entry: all that decides the answer. Of a question that isn't refused, on a server with a secret
-    // (cache/secret.hpp). Throws Error.
-    [[nodiscard]] Digest digest(ParamListInfo values, Shape shape) const;
+    // The key of its entry: all that decides the answer, and in which form it is kept. form: what else that depends on.
+    // Of a question that isn't refused, on a server with a secret (cache/secret.hpp). Throws Error.
+    [[nodiscard]] Digest digest(ParamListInfo values, Shape shape, std::string_view form = {}) const;
 
   private:
-    explicit Question(memo::Entry *entry) noexcept : entry_(entry) {}
+    explicit Question(memo::Entry *entry) noexcept;
     memo::Entry *entry_;
+    std::shared_ptr<const Facts> facts_; // as they were when it was asked
 };
 
 } // namespace wc::cache

@@ -6,6 +6,7 @@ extern "C" {
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "postmaster/postmaster.h"
 #include "storage/lwlock.h"
@@ -34,6 +35,20 @@ void check_permissions(PlannedStmt *plan) {
     (void)ExecCheckPermissions(plan->rtable, plan->permInfos, true);
 }
 
+void note_checked_tables(Query *query, List **checked) {
+    *checked = list_concat(*checked, query->rteperminfos);
+}
+
+void check_tables(List *checked) {
+    (void)ExecCheckPermissions(NIL, checked, true);
+}
+
+void check_function(Oid function) {
+    const AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+    if (result != ACLCHECK_OK)
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+}
+
 bool owns_database(Oid database, Oid role) {
     return object_ownercheck(DatabaseRelationId, database, role);
 }
@@ -60,6 +75,25 @@ Oid extension_schema(Oid extension) {
 
 void check_permissions(PlannedStmt *plan) {
     (void)ExecCheckRTPerms(plan->rtable, true);
+}
+
+void note_checked_tables(Query *query, List **checked) {
+    ListCell *cell;
+    foreach (cell, query->rtable) {
+        auto *entry = lfirst_node(RangeTblEntry, cell);
+        if (entry->rtekind == RTE_RELATION && entry->requiredPerms != 0)
+            *checked = lappend(*checked, entry);
+    }
+}
+
+void check_tables(List *checked) {
+    (void)ExecCheckRTPerms(checked, true);
+}
+
+void check_function(Oid function) {
+    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+    if (result != ACLCHECK_OK)
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
 }
 
 bool owns_database(Oid database, Oid role) {

@@ -24,6 +24,15 @@ const char *caller_message_level();
 // Raises 42501 where the current user may not do what a plan does with its tables. Plain server code.
 void check_permissions(PlannedStmt *plan);
 
+// Adds to a list what of a query's own tables (not its sub-selects') has to be checked before it may run, and raises
+// 42501, as running it would, where the current user may not read one of them. What is in the list points into the
+// queries. Plain server code.
+void note_checked_tables(Query *query, List **checked);
+void check_tables(List *checked);
+
+// Raises 42501, as calling it would, where the current user may not call a function. Plain server code.
+void check_function(Oid function);
+
 // Whether a role owns a database. Plain server code.
 bool owns_database(Oid database, Oid role);
 

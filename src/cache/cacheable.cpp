@@ -1,0 +1,496 @@
+// Whether the rows of a query can be cached. What is not known to be harmless is refused: an expression of a kind that
+// is not listed here, a function that isn't IMMUTABLE or on the list of stable_functions.cpp.
+//
+// All of it is plain server code.
+#include "cache/cacheable.hpp"
+
+#include "cache/printed.hpp"
+#include "cache/stable_functions.hpp"
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+}
+
+namespace wc::cache {
+
+namespace {
+
+constexpr int most_tables = 1024;
+
+struct Walk {
+    Verdict verdict;
+    bool words_for_now;  // the text has a string with one
+    bool prints_records; // an anonymous record, of which only its parts tell what it prints
+    List *parts;         // types of whatever may be a part of one
+    bool unknown_parts;  // of which the type can't be told
+};
+
+bool refuse(Walk *walk, Refusal reason) {
+    if (!walk->verdict.refused) {
+        walk->verdict.refused = true;
+        walk->verdict.refusal = reason;
+    }
+    return false; // the walk goes on: what is read is wanted all the same
+}
+
+void note_table(Walk *walk, Oid table) {
+    walk->verdict.tables = list_append_unique_oid(walk->verdict.tables, table);
+}
+
+// Something is printed, as text or JSON.
+void note_printed(Walk *walk, Oid type) {
+    if (type == RECORDOID || type == RECORDARRAYOID)
+        walk->prints_records = true;
+    else if (!prints_alike(type, &walk->verdict.tables))
+        (void)refuse(walk, Refusal::ObjectIdentifier);
+}
+
+// Something that may be a column of an anonymous record.
+void note_part(Walk *walk, Oid type) {
+    if (type != RECORDOID && type != RECORDARRAYOID)
+        walk->parts = list_append_unique_oid(walk->parts, type);
+}
+
+void note_parts(Walk *walk, List *types) {
+    ListCell *cell;
+    foreach (cell, types)
+        note_part(walk, lfirst_oid(cell));
+}
+
+// What anonymous records print, when all that may be in one has been seen.
+void judge_records(Walk *walk) {
+    bool alike = !walk->unknown_parts;
+    ListCell *cell;
+    foreach (cell, walk->parts)
+        alike = prints_alike(lfirst_oid(cell), &walk->verdict.tables) && alike;
+    if (!alike)
+        (void)refuse(walk, Refusal::ObjectIdentifier);
+}
+
+// Something calls a function; arguments: what it prints, if it does.
+void note_call(Walk *walk, Oid function, List *arguments) {
+    bool prints = false;
+    if (!follows_from_arguments(function, &prints)) {
+        if (function < FirstGenbkiObjectId && stable_function(function) == Stable::Clock)
+            (void)refuse(walk, Refusal::Clock);
+        else
+            (void)refuse(walk, func_volatile(function) == PROVOLATILE_VOLATILE ? Refusal::VolatileFunction
+                                                                               : Refusal::StableFunction);
+    } else if (prints) {
+        ListCell *cell;
+        foreach (cell, arguments) {
+            auto *argument = static_cast<Node *>(lfirst(cell));
+            if (IsA(argument, TargetEntry))
+                argument = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(argument)->expr);
+            note_printed(walk, exprType(argument));
+        }
+    }
+}
+
+// The same, and the caller needs the right to.
+void note_function(Walk *walk, Oid function, List *arguments) {
+    walk->verdict.functions = list_append_unique_oid(walk->verdict.functions, function);
+    note_call(walk, function, arguments);
+}
+
+// The server says that every aggregate is IMMUTABLE, whatever it is made of.
+void note_aggregate(Walk *walk, Oid aggregate, List *arguments) {
+    note_function(walk, aggregate, arguments);
+    HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+    if (!HeapTupleIsValid(tuple)) // a plain window function
+        return;
+    const auto *row = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
+    const Oid parts[] = {row->aggtransfn,    row->aggfinalfn,  row->aggcombinefn,   row->aggserialfn,
+                         row->aggdeserialfn, row->aggmtransfn, row->aggminvtransfn, row->aggmfinalfn};
+    ReleaseSysCache(tuple);
+    for (const Oid part : parts)
+        if (OidIsValid(part))
+            note_call(walk, part, arguments);
+}
+
+void note_relation(Walk *walk, const RangeTblEntry *entry) {
+    note_table(walk, entry->relid);
+    if (IsCatalogRelationOid(entry->relid) || entry->relid < FirstNormalObjectId ||
+        IsToastNamespace(get_rel_namespace(entry->relid)))
+        (void)refuse(walk, Refusal::CatalogueTable);
+    switch (get_rel_relkind(entry->relid)) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE:
+    case RELKIND_MATVIEW:
+    case RELKIND_VIEW: // what a view reads is there besides
+        break;
+    case RELKIND_FOREIGN_TABLE:
+        (void)refuse(walk, Refusal::ForeignTable);
+        break;
+    case RELKIND_SEQUENCE:
+        (void)refuse(walk, Refusal::Sequence);
+        break;
+    default:
+        (void)refuse(walk, Refusal::OtherQuery);
+    }
+    if (entry->tablesample != nullptr)
+        (void)refuse(walk, Refusal::Tablesample);
+    List *const family =
+        entry->inh && has_subclass(entry->relid) ? find_all_inheritors(entry->relid, NoLock, nullptr) : NIL;
+    if (get_rel_persistence(entry->relid) == RELPERSISTENCE_TEMP)
+        (void)refuse(walk, Refusal::TemporaryTable);
+    // A table may have a temporary child, which only its own session reads with it.
+    ListCell *cell;
+    foreach (cell, family) {
+        const Oid member = lfirst_oid(cell);
+        if (get_rel_persistence(member) == RELPERSISTENCE_TEMP)
+            (void)refuse(walk, Refusal::TemporaryTable);
+        if (get_rel_relkind(member) == RELKIND_FOREIGN_TABLE)
+            (void)refuse(walk, Refusal::ForeignTable);
+    }
+    if (list_length(family) > most_tables)
+        (void)refuse(walk, Refusal::TooManyTables);
+}
+
+// A function in FROM, whose row may be printed as a whole.
+void note_table_function(Walk *walk, const RangeTblFunction *function) {
+    if (function->funccoltypes != NIL) {
+        note_parts(walk, function->funccoltypes);
+        return;
+    }
+    Oid type;
+    TupleDesc row = nullptr;
+    switch (get_expr_result_type(function->funcexpr, &type, &row)) {
+    case TYPEFUNC_SCALAR:
+        note_part(walk, type);
+        break;
+    case TYPEFUNC_COMPOSITE:
+    case TYPEFUNC_COMPOSITE_DOMAIN:
+        for (int i = 0; i < row->natts; ++i)
+            if (!TupleDescAttr(row, i)->attisdropped)
+                note_part(walk, TupleDescAttr(row, i)->atttypid);
+        break;
+    default:
+        walk->unknown_parts = true;
+    }
+}
+
+void note_entry(Walk *walk, const RangeTblEntry *entry) {
+    ListCell *cell;
+    switch (entry->rtekind) {
+    case RTE_RELATION:
+        note_relation(walk, entry);
+        break;
+    case RTE_FUNCTION:
+        foreach (cell, entry->functions)
+            note_table_function(walk, lfirst_node(RangeTblFunction, cell));
+        break;
+    case RTE_TABLEFUNC:
+    case RTE_VALUES:
+    case RTE_CTE:
+        note_parts(walk, entry->coltypes);
+        break;
+    case RTE_SUBQUERY:
+        if (OidIsValid(entry->relid)) // of a view, from PostgreSQL 16 on
+            note_table(walk, entry->relid);
+        break;
+    case RTE_JOIN:
+    case RTE_RESULT:
+        break;
+    default:
+        (void)refuse(walk, Refusal::OtherQuery);
+    }
+}
+
+void note_query(Walk *walk, Query *query) {
+    if (query->commandType == CMD_UTILITY)
+        (void)refuse(walk, Refusal::Utility);
+    else if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
+        (void)refuse(walk, Refusal::ModifiesData);
+    if (query->rowMarks != NIL || query->hasForUpdate)
+        (void)refuse(walk, Refusal::RowMarks);
+    if (query->hasRowSecurity)
+        (void)refuse(walk, Refusal::RowSecurity);
+    pg::compat::note_checked_tables(query, &walk->verdict.checked);
+}
+
+// Constants of these types are what they were written as, whatever the time.
+bool is_timeless(Oid type) {
+    static const Oid types[] = {UNKNOWNOID,   TEXTOID,      VARCHAROID,   BPCHAROID,    NAMEOID,      CHAROID,
+                                BOOLOID,      INT2OID,      INT4OID,      INT8OID,      FLOAT4OID,    FLOAT8OID,
+                                NUMERICOID,   OIDOID,       JSONOID,      JSONBOID,     UUIDOID,      BYTEAOID,
+                                INTERVALOID,  JSONPATHOID,  TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, VARCHARARRAYOID,
+                                UUIDARRAYOID, REGCONFIGOID, TSQUERYOID};
+    for (const Oid one : types)
+        if (type == one)
+            return true;
+    return type_is_enum(type);
+}
+
+void note_constant(Walk *walk, const Const *constant) {
+    // A time with a zone has the offset of the day on which it was read.
+    if (constant->consttype == TIMETZOID || constant->consttype == TIMETZARRAYOID ||
+        (walk->words_for_now && !is_timeless(constant->consttype)))
+        (void)refuse(walk, Refusal::Clock);
+}
+
+// XMLTABLE reads each column by its type's input function.
+void note_columns_read(Walk *walk, const TableFunc *function) {
+    ListCell *cell;
+    foreach (cell, function->coltypes) {
+        Oid input;
+        Oid argument;
+        getTypeInputInfo(lfirst_oid(cell), &input, &argument);
+        note_call(walk, input, NIL);
+    }
+}
+
+void note_conversion(Walk *walk, const CoerceViaIO *conversion) {
+    Oid function;
+    Oid argument;
+    bool varlena;
+    const Oid from = exprType(reinterpret_cast<Node *>(conversion->arg));
+    note_printed(walk, from);
+    getTypeOutputInfo(from, &function, &varlena);
+    note_call(walk, function, NIL);
+    getTypeInputInfo(conversion->resulttype, &function, &argument);
+    note_call(walk, function, NIL);
+}
+
+void note_xml(Walk *walk, const XmlExpr *expression) {
+    ListCell *cell;
+    foreach (cell, expression->named_args)
+        note_printed(walk, exprType(static_cast<Node *>(lfirst(cell))));
+    foreach (cell, expression->args)
+        note_printed(walk, exprType(static_cast<Node *>(lfirst(cell))));
+}
+
+// What one node is, without what is in it. The kinds that are listed and do nothing are those that follow from what is
+// in them.
+void note_node(Walk *walk, Node *node) {
+    switch (nodeTag(node)) {
+    case T_Query:
+        note_query(walk, reinterpret_cast<Query *>(node));
+        break;
+    case T_RangeTblEntry:
+        note_entry(walk, reinterpret_cast<RangeTblEntry *>(node));
+        break;
+    case T_Var: {
+        // Others change without anybody writing a row: FOR UPDATE sets xmax.
+        const auto *variable = reinterpret_cast<Var *>(node);
+        if (variable->varattno < 0 && variable->varattno != TableOidAttributeNumber)
+            (void)refuse(walk, Refusal::OtherQuery);
+        note_part(walk, variable->vartype);
+        if (const Oid relation = get_typ_typrelid(variable->vartype); OidIsValid(relation))
+            note_table(walk, relation);
+        break;
+    }
+    case T_Const:
+        note_constant(walk, reinterpret_cast<Const *>(node));
+        break;
+    case T_Param: {
+        const auto kind = reinterpret_cast<Param *>(node)->paramkind;
+        if (kind != PARAM_EXTERN && kind != PARAM_SUBLINK)
+            (void)refuse(walk, Refusal::OtherQuery);
+        break;
+    }
+    case T_TargetEntry:
+        note_part(walk, exprType(reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr)));
+        break;
+    case T_RowExpr: {
+        ListCell *cell;
+        foreach (cell, reinterpret_cast<RowExpr *>(node)->args)
+            note_part(walk, exprType(static_cast<Node *>(lfirst(cell))));
+        break;
+    }
+    case T_FuncExpr: {
+        const auto *call = reinterpret_cast<FuncExpr *>(node);
+        note_function(walk, call->funcid, call->args);
+        if (call->funcresulttype == RECORDOID && !call->funcretset)
+            walk->unknown_parts = true;
+        break;
+    }
+    case T_OpExpr:
+    case T_DistinctExpr:
+    case T_NullIfExpr: {
+        auto *operation = reinterpret_cast<OpExpr *>(node);
+        set_opfuncid(operation);
+        note_function(walk, operation->opfuncid, operation->args);
+        break;
+    }
+    case T_ScalarArrayOpExpr: {
+        auto *operation = reinterpret_cast<ScalarArrayOpExpr *>(node);
+        set_sa_opfuncid(operation);
+        note_function(walk, operation->opfuncid, operation->args);
+        break;
+    }
+    case T_RowCompareExpr: {
+        ListCell *cell;
+        foreach (cell, reinterpret_cast<RowCompareExpr *>(node)->opnos)
+            note_call(walk, get_opcode(lfirst_oid(cell)), NIL);
+        break;
+    }
+    case T_Aggref: {
+        const auto *aggregate = reinterpret_cast<Aggref *>(node);
+        note_aggregate(walk, aggregate->aggfnoid, list_concat_copy(aggregate->aggdirectargs, aggregate->args));
+        break;
+    }
+    case T_WindowFunc: {
+        const auto *function = reinterpret_cast<WindowFunc *>(node);
+        note_aggregate(walk, function->winfnoid, function->args);
+        break;
+    }
+    case T_WindowClause: {
+        const auto *window = reinterpret_cast<WindowClause *>(node);
+        if (OidIsValid(window->startInRangeFunc))
+            note_call(walk, window->startInRangeFunc, NIL);
+        if (OidIsValid(window->endInRangeFunc))
+            note_call(walk, window->endInRangeFunc, NIL);
+        break;
+    }
+    case T_CoerceViaIO:
+        note_conversion(walk, reinterpret_cast<CoerceViaIO *>(node));
+        break;
+    case T_CoerceToDomain:
+        (void)refuse(walk, Refusal::DomainCheck);
+        break;
+    case T_SQLValueFunction:
+        (void)refuse(walk, reinterpret_cast<SQLValueFunction *>(node)->op <= SVFOP_LOCALTIMESTAMP_N
+                               ? Refusal::Clock
+                               : Refusal::CurrentUser);
+        break;
+    case T_NextValueExpr:
+        (void)refuse(walk, Refusal::VolatileFunction);
+        break;
+    case T_XmlExpr:
+        note_xml(walk, reinterpret_cast<XmlExpr *>(node));
+        break;
+    case T_TableFunc:
+        note_columns_read(walk, reinterpret_cast<TableFunc *>(node));
+        break;
+    case T_List:
+    case T_FromExpr:
+    case T_JoinExpr:
+    case T_RangeTblRef:
+    case T_RangeTblFunction:
+    case T_SetOperationStmt:
+    case T_CommonTableExpr:
+    case T_CTESearchClause:
+    case T_CTECycleClause:
+    case T_SortGroupClause:
+    case T_GroupingSet:
+    case T_GroupingFunc:
+    case T_SubLink:
+    case T_SubscriptingRef:
+    case T_NamedArgExpr:
+    case T_BoolExpr:
+    case T_BooleanTest:
+    case T_NullTest:
+    case T_FieldSelect:
+    case T_FieldStore:
+    case T_RelabelType:
+    case T_ConvertRowtypeExpr:
+    case T_ArrayCoerceExpr:
+    case T_CollateExpr:
+    case T_CaseExpr:
+    case T_CaseWhen:
+    case T_CaseTestExpr:
+    case T_ArrayExpr:
+    case T_CoalesceExpr:
+    case T_MinMaxExpr:
+        break;
+    default:
+        (void)refuse(walk, Refusal::OtherQuery);
+    }
+}
+
+bool walk_node(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    note_node(static_cast<Walk *>(context), node);
+    if (IsA(node, Query))
+        return query_tree_walker(reinterpret_cast<Query *>(node), pg::compat::walker(walk_node), context,
+                                 QTW_EXAMINE_RTES_BEFORE);
+    if (IsA(node, RangeTblEntry))
+        return false; // what is in it is walked by itself
+    return expression_tree_walker(node, pg::compat::walker(walk_node), context);
+}
+
+bool is_letter(char c) {
+    const char folded = static_cast<char>(pg_ascii_tolower(static_cast<unsigned char>(c)));
+    return folded >= 'a' && folded <= 'z';
+}
+
+// Whether a text has one of the words in it, as what reads dates would see it: 'unknown' has none.
+bool is_word_for_now(const char *text) {
+    static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+    for (const char *at = text; *at != '\0';) {
+        size_t length = 0;
+        while (is_letter(at[length]))
+            ++length;
+        for (const char *const word : words)
+            if (length == strlen(word) && pg_strncasecmp(at, word, length) == 0)
+                return true;
+        at += length > 0 ? length : 1;
+    }
+    return false;
+}
+
+// Whether any string in a statement has one of the words in it.
+bool has_word_for_now(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, A_Const)) {
+        const auto *constant = reinterpret_cast<A_Const *>(node);
+        if (constant->isnull || nodeTag(&constant->val) != T_String)
+            return false;
+        return is_word_for_now(strVal(&constant->val));
+    }
+    return raw_expression_tree_walker(node, pg::compat::walker(has_word_for_now), context);
+}
+
+} // namespace
+
+bool tells_time_by_word(RawStmt *statement) {
+    if (statement == nullptr)
+        return false;
+    switch (nodeTag(statement->stmt)) {
+    case T_SelectStmt:
+    case T_InsertStmt:
+    case T_UpdateStmt:
+    case T_DeleteStmt:
+    case T_MergeStmt:
+        return has_word_for_now(statement->stmt, nullptr);
+    default:
+        return true; // a utility statement: analysed as it runs, and not worth remembering
+    }
+}
+
+Verdict verdict_of(List *queries, TupleDesc row, RawStmt *statement) {
+    Walk walk = {};
+    walk.words_for_now = tells_time_by_word(statement);
+    walk.verdict.prints_alike = true;
+    if (list_length(queries) != 1)
+        (void)refuse(&walk, Refusal::ModifiesData);
+    ListCell *cell;
+    foreach (cell, queries)
+        (void)walk_node(static_cast<Node *>(lfirst(cell)), &walk);
+    if (walk.prints_records)
+        judge_records(&walk);
+    if (row == nullptr)
+        (void)refuse(&walk, Refusal::NoRows);
+    for (int i = 0; row != nullptr && i < row->natts; ++i) {
+        const Oid type = TupleDescAttr(row, i)->atttypid;
+        if (!can_be_shared(type, &walk.verdict.tables))
+            (void)refuse(&walk, Refusal::RecordType);
+        else if (!prints_alike(type, &walk.verdict.tables))
+            walk.verdict.prints_alike = false;
+    }
+    if (list_length(walk.verdict.tables) > most_tables)
+        (void)refuse(&walk, Refusal::TooManyTables);
+    return walk.verdict;
+}
+
+} // namespace wc::cache
