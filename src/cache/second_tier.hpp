@@ -11,6 +11,8 @@
 
 #include "pg/prelude.hpp"
 
+#include <array>
+
 namespace wc::cache {
 
 struct Dependency; // cache/generations.hpp
@@ -52,6 +54,8 @@ struct Found {
     std::vector<Oid> tables;
     std::string plain;
     Found();
+    Found(const Found &) = delete; // the entry points into the rest
+    Found &operator=(const Found &) = delete;
     ~Found();
 };
 
