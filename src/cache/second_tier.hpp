@@ -9,16 +9,17 @@
 // while (core/breaker).
 #pragma once
 
-#include "pg/prelude.hpp"
+#include "cache/generations.hpp"
 
 #include <array>
 
 namespace wc::cache {
 
-struct Dependency; // cache/generations.hpp
-struct Digest;     // cache/store.hpp
+struct Digest; // cache/store.hpp
 
 namespace second_tier {
+
+using generations::Dependency;
 
 // Whether there is one that could be asked: the library is preloaded, and whitecross.redis_conninfo is set. Costs
 // nothing.
