@@ -63,7 +63,14 @@ DATA = $(filter-out $(SCRIPT), $(sort $(wildcard sql/$(EXTENSION)--*.sql)))
 
 MONITORING = $(sort $(wildcard monitoring/*))
 
-SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
+# The result cache's second tier, Redis: built where the libraries are that it needs (WITH_REDIS=no does without).
+SECOND_TIER = src/cache/key_file.cpp src/cache/redis_link.cpp src/cache/seal.cpp src/cache/second_tier.cpp
+NO_SECOND_TIER = src/cache/no_second_tier.cpp
+ifndef WITH_REDIS
+WITH_REDIS := $(shell printf '%s\n' '\#include <hiredis/hiredis.h>' '\#include <openssl/evp.h>' | $(CXX) -E -x c++ - > /dev/null 2>&1 && echo yes || echo no)
+endif
+
+SOURCES := $(filter-out $(if $(filter yes,$(WITH_REDIS)),$(NO_SECOND_TIER),$(SECOND_TIER)),$(sort $(wildcard src/*.cpp src/*/*.cpp)))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The server's condition names by SQLSTATE: it knows them only by its macros' names, so they are taken from its own list.
@@ -82,6 +89,10 @@ PG_CPPFLAGS = -Isrc -Ibuild -I$(libpq_srcdir)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wno-register -MMD -MP
 # libpq: the monitor asks PgBouncer.
 SHLIB_LINK = -lstdc++ $(libpq)
+ifeq ($(WITH_REDIS),yes)
+PG_CPPFLAGS += -DWC_REDIS
+SHLIB_LINK += -lhiredis -lcrypto
+endif
 ifeq ($(SANITIZE),ON)
 PG_CXXFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SHLIB_LINK += -lasan -lubsan

@@ -19,8 +19,6 @@ struct Digest; // cache/store.hpp
 
 namespace second_tier {
 
-using generations::Dependency;
-
 // Whether there is one that could be asked: the library is preloaded, and whitecross.redis_conninfo is set. Costs
 // nothing.
 bool configured() noexcept;
@@ -54,10 +52,9 @@ struct Found {
     std::vector<Dependency> dependencies;
     std::vector<Oid> tables;
     std::string plain;
-    Found();
+    Found() = default;
     Found(const Found &) = delete; // the entry points into the rest
     Found &operator=(const Found &) = delete;
-    ~Found();
 };
 
 // Asks for an entry. tagged: whoever asks uses a tag; then, as where the entry was stored with one, it must be younger
@@ -83,7 +80,25 @@ struct Status {
     char last_error[96] = {}; // printable ASCII, without any value or secret; empty: none since the server's start
 };
 Status status();
-const char *word(State state) noexcept; // "not built", "off", "no keys", "up", "down", "probing"
+
+// As wc_cache_stats has it.
+constexpr const char *word(State state) noexcept {
+    switch (state) {
+    case State::NotBuilt:
+        return "not built";
+    case State::Off:
+        return "off";
+    case State::NoKeys:
+        return "no keys";
+    case State::Up:
+        return "up";
+    case State::Down:
+        return "down";
+    case State::Probing:
+        return "probing";
+    }
+    return "";
+}
 
 // Its shared memory. Called once, by cache::init().
 void init();

@@ -5,6 +5,7 @@
 #include "pg/guard.hpp"
 #include "pg/guc_alerts.hpp"
 #include "pg/guc_cache.hpp"
+#include "pg/guc_redis.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -210,6 +211,7 @@ void define() {
                             5000, 100, 600000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     alert::define();
     cache::define();
+    redis::define();
     DefineCustomIntVariable("whitecross.health_interval", "The time between two health checks of a database.",
                             "Of each one that has the extension. 0 checks none.", &health_interval, 60000, 0, 86400000,
                             PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);

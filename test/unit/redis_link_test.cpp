@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <deque>
@@ -65,7 +66,7 @@ class Server {
     std::string folder;
     wc::core::RedisAddress address;
     std::string heard; // to be looked at when the other side has gone
-    int connections = 0;
+    std::atomic<int> connections = 0;
 
   private:
     void serve(std::deque<Says> &texts) {
@@ -108,8 +109,6 @@ redis::Answer answer_of(const std::string &text, const redis::Limits &limits = p
 }
 
 TEST(RedisLink, TakesAnswers) {
-    const redis::Answer text = answer_of("$5\r\na\r\n\0b\r\n" + std::string());
-    EXPECT_EQ(text.kind, Kind::Unusable); // cut by its zero byte
     EXPECT_EQ(answer_of(std::string("$5\r\na\r\n\0b\r\n", 11)).text, std::string("a\r\n\0b", 5));
     EXPECT_EQ(answer_of("$0\r\n\r\n").kind, Kind::Text);
     EXPECT_EQ(answer_of("$-1\r\n").kind, Kind::Nothing);
@@ -176,12 +175,10 @@ TEST(RedisLink, SaysWhatItIsAsked) {
         EXPECT_EQ(link.get("k3", patient).text, "b");
         EXPECT_EQ(server.connections, 1);
     }
-    EXPECT_EQ(
-        server.heard,
-        std::string(
-            "*2\r\n$3\r\nGET\r\n$2\r\nk1\r\n*5\r\n$3\r\nSET\r\n$2\r\nk2\r\n$3\r\nv\0v\r\n$2\r\nPX\r\n$4\r\n1500\r\n",
-            74) +
-            "*2\r\n$3\r\nGET\r\n$2\r\nk3\r\n");
+    using namespace std::string_literals;
+    EXPECT_EQ(server.heard, "*2\r\n$3\r\nGET\r\n$2\r\nk1\r\n"
+                            "*5\r\n$3\r\nSET\r\n$2\r\nk2\r\n$3\r\nv\0v\r\n$2\r\nPX\r\n$4\r\n1500\r\n"
+                            "*2\r\n$3\r\nGET\r\n$2\r\nk3\r\n"s);
 }
 
 TEST(RedisLink, LogsIn) {
@@ -227,21 +224,21 @@ TEST(RedisLink, IsInterruptedWhileItWaits) {
     static int looks;
     looks = 0;
     server.start({});
-    signal(SIGALRM, [](int) {});
     struct sigaction action = {};
     action.sa_handler = [](int) {};
     ASSERT_EQ(sigaction(SIGALRM, &action, nullptr), 0); // without SA_RESTART
     const pthread_t self = pthread_self();
+    std::atomic<bool> over = false;
     std::thread alarm([&] {
-        pollfd nothing = {-1, 0, 0};
-        (void)poll(&nothing, 1, 50);
-        pthread_kill(self, SIGALRM);
+        for (pollfd nothing = {-1, 0, 0}; !over; pthread_kill(self, SIGALRM))
+            (void)poll(&nothing, 1, 20);
     });
     const redis::Limits limits = {10s, 1000, [] {
                                       if (++looks > 1)
                                           throw Interrupted();
                                   }};
     EXPECT_THROW((void)link.get("k", limits), Interrupted);
+    over = true;
     alarm.join();
     EXPECT_FALSE(link.connected());
 }
