@@ -182,8 +182,10 @@ bool holds_no_lock(int partition) {
 
 void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argument), void *argument) {
 #if PG_VERSION_NUM >= 160000
-    dlist_iter at;
-    dlist_foreach(at, &MyProc->myProcLocks[partition]) seen(dlist_container(PROCLOCK, procLink, at.cur), argument);
+    // The server's macros for its lists are for C alone.
+    dlist_node *const head = &MyProc->myProcLocks[partition].head;
+    for (dlist_node *at = head->next; at != head; at = at->next)
+        seen(reinterpret_cast<PROCLOCK *>(reinterpret_cast<char *>(at) - offsetof(PROCLOCK, procLink)), argument);
 #else
     SHM_QUEUE *list = &MyProc->myProcLocks[partition];
     for (Pointer at = SHMQueueNext(list, list, offsetof(PROCLOCK, procLink)); at != nullptr;) {
