@@ -8,6 +8,7 @@
 #include <algorithm>
 
 extern "C" {
+#include "access/transam.h"
 #include "nodes/nodes.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
@@ -95,9 +96,14 @@ std::vector<Oid> oids(List *list) {
     return out;
 }
 
-std::vector<uint32> cells_of(const std::vector<Oid> &tables) {
+std::vector<uint32> cells_of(const std::vector<Oid> &tables, const std::vector<Oid> &functions) {
     std::vector<uint32> cells = {generations::everything_cell(), generations::rules_cell(MyDatabaseId),
                                  generations::rules_cell(InvalidOid)};
+    // A function of the site's own looks names up when it runs (a domain that it casts to, say).
+    if (!functions.empty() && functions.back() >= FirstNormalObjectId) {
+        cells.push_back(generations::names_cell(MyDatabaseId));
+        cells.push_back(generations::names_cell(InvalidOid));
+    }
     for (const Oid table : tables)
         cells.push_back(generations::cell_of(MyDatabaseId, table));
     std::sort(cells.begin(), cells.end());
@@ -154,7 +160,7 @@ std::shared_ptr<const Facts> facts_of(const CachedPlanSource *source) {
     facts->query_id = found.query_id;
     facts->tables = oids(found.verdict.tables);
     facts->functions = oids(found.verdict.functions);
-    facts->cells = cells_of(facts->tables);
+    facts->cells = cells_of(facts->tables, facts->functions);
     facts->checked = found.verdict.checked;
     if (found.tree != nullptr) {
         const Oid role = GetUserId();
