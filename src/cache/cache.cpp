@@ -1,14 +1,20 @@
 // The cache's parts, in the order in which they start.
 #include "cache/cache.hpp"
 
+#include "cache/fills.hpp"
 #include "cache/generations.hpp"
 #include "cache/secret.hpp"
+#include "cache/stats.hpp"
+#include "cache/store.hpp"
 
 namespace wc::cache {
 
 void init() {
     secret::init();
     generations::init();
+    stats::init();
+    store::init();
+    fills::init();
 }
 
 } // namespace wc::cache

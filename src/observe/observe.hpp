@@ -5,7 +5,7 @@
 
 namespace wc::observe {
 
-// Notes whether the server loads the library at its start, and subscribes to what is observed. Called once, by
+// Subscribes to what is observed, where the server loads the library at its start. Called once, by
 // _PG_init.
 void init();
 

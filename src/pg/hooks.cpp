@@ -18,7 +18,7 @@ namespace {
 
 // A list that needs no memory of its own: the library has no static initialisers that could fail.
 template <typename T> struct Subscribers {
-    std::array<T, 24> items = {};
+    std::array<T, 32> items = {};
     size_t count = 0;
     void add(T item) {
         if (count == items.size())
@@ -32,6 +32,7 @@ template <typename T> struct Subscribers {
 constinit Subscribers<BeforeUtility> utility_subscribers;
 constinit Subscribers<BeforeTransactionEnd> commit_subscribers;
 constinit Subscribers<AtTransactionEnd> transaction_subscribers;
+constinit Subscribers<AtSubtransactionAbort> subtransaction_subscribers;
 constinit Subscribers<ResourcesReleased> release_subscribers;
 constinit Subscribers<ErrorReported> error_subscribers;
 constinit Subscribers<SharedMemory> blocks;
@@ -48,6 +49,12 @@ extern "C" WC_HOT void transaction_callback(XactEvent event, void *) {
         return;
     for (const auto at_end : transaction_subscribers)
         at_end(event);
+}
+
+extern "C" WC_HOT void abort_callback(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+    if (event == SUBXACT_EVENT_ABORT_SUB)
+        for (const auto at_abort : subtransaction_subscribers)
+            at_abort();
 }
 
 extern "C" WC_HOT void release_callback(ResourceReleasePhase phase, bool committed, bool of_transaction, void *) {
@@ -109,6 +116,10 @@ void at_transaction_end(AtTransactionEnd subscriber) {
     transaction_subscribers.add(subscriber);
 }
 
+void at_subtransaction_abort(AtSubtransactionAbort subscriber) {
+    subtransaction_subscribers.add(subscriber);
+}
+
 void resources_released(ResourcesReleased subscriber) {
     release_subscribers.add(subscriber);
 }
@@ -129,6 +140,8 @@ void install() {
     install_statement_hooks();
     if (transaction_subscribers.count > 0 || commit_subscribers.count > 0)
         call([] { RegisterXactCallback(transaction_callback, nullptr); });
+    if (subtransaction_subscribers.count > 0)
+        call([] { RegisterSubXactCallback(abort_callback, nullptr); });
     if (release_subscribers.count > 0)
         call([] { RegisterResourceReleaseCallback(release_callback, nullptr); });
     if (error_subscribers.count > 0)

@@ -13,6 +13,9 @@ using BeforeUtility = void (*)(Node *statement);
 // allocate nor raise.
 using AtTransactionEnd = void (*)(XactEvent event);
 
+// Called when a subtransaction of this session aborts, which is still the current one. Must neither allocate nor raise.
+using AtSubtransactionAbort = void (*)();
+
 // Called before a transaction of this session commits (XACT_EVENT_PRE_COMMIT) or is prepared (XACT_EVENT_PRE_PREPARE):
 // nobody sees it yet, it holds all its locks, and runs no more statements. Plain server code: may raise, and the
 // transaction then fails.
@@ -40,6 +43,7 @@ struct SharedMemory {
 void before_utility(BeforeUtility subscriber);
 void before_transaction_end(BeforeTransactionEnd subscriber);
 void at_transaction_end(AtTransactionEnd subscriber);
+void at_subtransaction_abort(AtSubtransactionAbort subscriber);
 void resources_released(ResourcesReleased subscriber);
 void error_reported(ErrorReported subscriber);
 void shared_memory(const SharedMemory &block);
