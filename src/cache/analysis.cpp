@@ -99,7 +99,8 @@ std::vector<Oid> oids(List *list) {
 std::vector<uint32> cells_of(const std::vector<Oid> &tables, const std::vector<Oid> &functions) {
     std::vector<uint32> cells = {generations::everything_cell(), generations::rules_cell(MyDatabaseId),
                                  generations::rules_cell(InvalidOid)};
-    // A function of the site's own looks names up when it runs (a domain that it casts to, say).
+    // A function of the site's own looks names up when it runs (a domain that it casts to, say), and may call others
+    // with rights that a role has by being a member of another.
     if (!functions.empty() && functions.back() >= FirstNormalObjectId) {
         cells.push_back(generations::names_cell(MyDatabaseId));
         cells.push_back(generations::names_cell(InvalidOid));

@@ -4,16 +4,16 @@
 // All of it is plain server code.
 #include "cache/cacheable.hpp"
 
+#include "cache/clock_words.hpp"
 #include "cache/printed.hpp"
 #include "cache/stable_functions.hpp"
+#include "cache/tables_read.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
 #include "access/sysattr.h"
 #include "access/transam.h"
-#include "catalog/catalog.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 }
@@ -21,8 +21,6 @@ extern "C" {
 namespace wc::cache {
 
 namespace {
-
-constexpr int most_tables = 1024;
 
 struct Walk {
     Verdict verdict;
@@ -115,45 +113,6 @@ void note_aggregate(Walk *walk, Oid aggregate, List *arguments) {
             note_call(walk, part, arguments);
 }
 
-void note_relation(Walk *walk, const RangeTblEntry *entry) {
-    note_table(walk, entry->relid);
-    if (IsCatalogRelationOid(entry->relid) || entry->relid < FirstNormalObjectId ||
-        IsToastNamespace(get_rel_namespace(entry->relid)))
-        (void)refuse(walk, Refusal::CatalogueTable);
-    switch (get_rel_relkind(entry->relid)) {
-    case RELKIND_RELATION:
-    case RELKIND_PARTITIONED_TABLE:
-    case RELKIND_MATVIEW:
-    case RELKIND_VIEW: // what a view reads is there besides
-        break;
-    case RELKIND_FOREIGN_TABLE:
-        (void)refuse(walk, Refusal::ForeignTable);
-        break;
-    case RELKIND_SEQUENCE:
-        (void)refuse(walk, Refusal::Sequence);
-        break;
-    default:
-        (void)refuse(walk, Refusal::OtherQuery);
-    }
-    if (entry->tablesample != nullptr)
-        (void)refuse(walk, Refusal::Tablesample);
-    List *const family =
-        entry->inh && has_subclass(entry->relid) ? find_all_inheritors(entry->relid, NoLock, nullptr) : NIL;
-    if (get_rel_persistence(entry->relid) == RELPERSISTENCE_TEMP)
-        (void)refuse(walk, Refusal::TemporaryTable);
-    // A table may have a temporary child, which only its own session reads with it.
-    ListCell *cell;
-    foreach (cell, family) {
-        const Oid member = lfirst_oid(cell);
-        if (get_rel_persistence(member) == RELPERSISTENCE_TEMP)
-            (void)refuse(walk, Refusal::TemporaryTable);
-        if (get_rel_relkind(member) == RELKIND_FOREIGN_TABLE)
-            (void)refuse(walk, Refusal::ForeignTable);
-    }
-    if (list_length(family) > most_tables)
-        (void)refuse(walk, Refusal::TooManyTables);
-}
-
 // A function in FROM, whose row may be printed as a whole.
 void note_table_function(Walk *walk, const RangeTblFunction *function) {
     if (function->funccoltypes != NIL) {
@@ -179,9 +138,12 @@ void note_table_function(Walk *walk, const RangeTblFunction *function) {
 
 void note_entry(Walk *walk, const RangeTblEntry *entry) {
     ListCell *cell;
+    Refusal why;
     switch (entry->rtekind) {
     case RTE_RELATION:
-        note_relation(walk, entry);
+        note_table(walk, entry->relid);
+        if (is_refused(entry, &why))
+            (void)refuse(walk, why);
         break;
     case RTE_FUNCTION:
         foreach (cell, entry->functions)
@@ -214,19 +176,6 @@ void note_query(Walk *walk, Query *query) {
     if (query->hasRowSecurity)
         (void)refuse(walk, Refusal::RowSecurity);
     pg::compat::note_checked_tables(query, &walk->verdict.checked);
-}
-
-// Constants of these types are what they were written as, whatever the time.
-bool is_timeless(Oid type) {
-    static const Oid types[] = {UNKNOWNOID,   TEXTOID,      VARCHAROID,   BPCHAROID,    NAMEOID,      CHAROID,
-                                BOOLOID,      INT2OID,      INT4OID,      INT8OID,      FLOAT4OID,    FLOAT8OID,
-                                NUMERICOID,   OIDOID,       JSONOID,      JSONBOID,     UUIDOID,      BYTEAOID,
-                                INTERVALOID,  JSONPATHOID,  TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, VARCHARARRAYOID,
-                                UUIDARRAYOID, REGCONFIGOID, TSQUERYOID};
-    for (const Oid one : types)
-        if (type == one)
-            return true;
-    return type_is_enum(type);
 }
 
 void note_constant(Walk *walk, const Const *constant) {
@@ -418,55 +367,7 @@ bool walk_node(Node *node, void *context) {
     return expression_tree_walker(node, pg::compat::walker(walk_node), context);
 }
 
-bool is_letter(char c) {
-    const char folded = static_cast<char>(pg_ascii_tolower(static_cast<unsigned char>(c)));
-    return folded >= 'a' && folded <= 'z';
-}
-
-// Whether a text has one of the words in it, as what reads dates would see it: 'unknown' has none.
-bool is_word_for_now(const char *text) {
-    static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
-    for (const char *at = text; *at != '\0';) {
-        size_t length = 0;
-        while (is_letter(at[length]))
-            ++length;
-        for (const char *const word : words)
-            if (length == strlen(word) && pg_strncasecmp(at, word, length) == 0)
-                return true;
-        at += length > 0 ? length : 1;
-    }
-    return false;
-}
-
-// Whether any string in a statement has one of the words in it.
-bool has_word_for_now(Node *node, void *context) {
-    if (node == nullptr)
-        return false;
-    if (IsA(node, A_Const)) {
-        const auto *constant = reinterpret_cast<A_Const *>(node);
-        if (constant->isnull || nodeTag(&constant->val) != T_String)
-            return false;
-        return is_word_for_now(strVal(&constant->val));
-    }
-    return raw_expression_tree_walker(node, pg::compat::walker(has_word_for_now), context);
-}
-
 } // namespace
-
-bool tells_time_by_word(RawStmt *statement) {
-    if (statement == nullptr)
-        return false;
-    switch (nodeTag(statement->stmt)) {
-    case T_SelectStmt:
-    case T_InsertStmt:
-    case T_UpdateStmt:
-    case T_DeleteStmt:
-    case T_MergeStmt:
-        return has_word_for_now(statement->stmt, nullptr);
-    default:
-        return true; // a utility statement: analysed as it runs, and not worth remembering
-    }
-}
 
 Verdict verdict_of(List *queries, TupleDesc row, RawStmt *statement) {
     Walk walk = {};

@@ -25,8 +25,4 @@ struct Verdict {
 // server code.
 Verdict verdict_of(List *queries, TupleDesc row, RawStmt *statement);
 
-// Whether a date or time may have been written as 'now', 'today' and the like: it becomes a constant as soon as the
-// text is analysed, so that nothing analysed may be remembered. Plain server code.
-bool tells_time_by_word(RawStmt *statement);
-
 } // namespace wc::cache

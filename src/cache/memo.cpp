@@ -1,7 +1,7 @@
 // What a session remembers of texts that it has analysed.
 #include "cache/memo.hpp"
 
-#include "cache/cacheable.hpp"
+#include "cache/clock_words.hpp"
 #include "cache/settings_seen.hpp"
 
 extern "C" {
@@ -106,7 +106,17 @@ std::unique_ptr<Entry> make(std::string_view text, int count) {
     entry->text = text;
     entry->count = count;
     entry->plan = prepare(entry->text.c_str(), count);
-    entry->source = static_cast<CachedPlanSource *>(linitial(SPI_plan_get_plan_sources(entry->plan)));
+    struct Looked {
+        CachedPlanSource *source;
+        bool tells_time;
+    };
+    const SPIPlanPtr plan = entry->plan;
+    const Looked looked = pg::call([=] {
+        auto *source = static_cast<CachedPlanSource *>(linitial(SPI_plan_get_plan_sources(plan)));
+        return Looked{source, tells_time_by_word(source->raw_parse_tree)};
+    });
+    entry->source = looked.source;
+    entry->rememberable = !looked.tells_time;
     ready_parameters(*entry);
     return entry;
 }
@@ -156,7 +166,7 @@ Entry *take(std::string_view text, int count, bool remembering) {
         made->role = role;
         made->settings = std::move(settings);
         found = made.get();
-        if (note_names(*found, since) && !tells_time_by_word(found->source->raw_parse_tree))
+        if (found->rememberable && note_names(*found, since))
             remember(made.release(), hash);
     }
     ++found->users; // what refreshing runs could ask for other texts

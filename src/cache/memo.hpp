@@ -27,6 +27,7 @@ struct Entry {
     Oid role = InvalidOid;
     std::string settings;
 
+    bool rememberable = true; // nothing in it is what it is only now
     SPIPlanPtr plan = nullptr;
     CachedPlanSource *source = nullptr;
     MemoryContext memory = nullptr; // of the parameters

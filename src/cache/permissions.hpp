@@ -6,6 +6,10 @@
 namespace wc::cache {
 
 // checked: what compat::note_checked_tables() has put into a list. Throws Error 42501, as running the query would.
-void check_permissions(List *checked, const std::vector<Oid> &functions);
+void check_tables(List *checked);
+
+// Those of the functions that the current user may not call. What the planner leaves out isn't checked when a query
+// runs, so it may run all the same. Throws Error where there is no such function any more.
+std::vector<Oid> forbidden(const std::vector<Oid> &functions);
 
 } // namespace wc::cache

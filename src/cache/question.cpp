@@ -143,7 +143,7 @@ ParamListInfo Question::bind(const char *const *texts) const {
 void Question::check_permissions() const {
     while (!entry_->current) // what a value's input function has run may have made the server look again
         memo::refresh(*entry_);
-    cache::check_permissions(entry_->facts->checked, entry_->facts->functions);
+    check_tables(entry_->facts->checked);
 }
 
 Digest Question::digest(ParamListInfo values, Shape shape, std::string_view form) const {
@@ -156,11 +156,13 @@ Digest Question::digest(ParamListInfo values, Shape shape, std::string_view form
     });
     std::string settings;
     append_settings(settings);
+    const std::vector<Oid> not_callable = forbidden(facts_->functions);
     const std::string_view parts[] = {
         {reinterpret_cast<const char *>(facts_->code.data()), facts_->code.size()},
         {reinterpret_cast<const char *>(&shape), sizeof(shape)},
         form,
         settings,
+        {reinterpret_cast<const char *>(not_callable.data()), not_callable.size() * sizeof(Oid)},
         {image->data, static_cast<size_t>(image->len)},
     };
     const Digest digest = {secret::code_of("entry", parts, std::size(parts))};

@@ -72,7 +72,8 @@ class Question {
     // partitions, no children, nothing that functions read. Ascending, each once.
     [[nodiscard]] const std::vector<Oid> &tables() const noexcept;
     // The cells (cache/generations.hpp) of these tables, and those that each entry depends on: the rules of this
-    // database and of the server's, and `everything`. Each once, always in the same order.
+    // database and of the server's, `everything`, and who is a member of which role where a function is called that
+    // isn't the server's. Each once, always in the same order.
     [[nodiscard]] const std::vector<uint32> &cells() const noexcept;
 
     // The parameters' values, in the current memory, each as its type's input function reads it; texts: as many as
@@ -80,8 +81,9 @@ class Question {
     // tell the value.
     [[nodiscard]] ParamListInfo bind(const char *const *texts) const;
 
-    // Throws Error, as running the query would, where the current user may not read what it reads (tables, columns, the
-    // tables of views as their owners) or call what it calls. Of a question that isn't refused.
+    // Throws Error, as running the query would, where the current user may not read what it reads: tables, columns, the
+    // tables of views as their owners. Of a question that isn't refused. What may be called is part of the digest:
+    // where that has changed the entry isn't found, and the query runs and fails, or not, as it would.
     void check_permissions() const;
 
     // The key of its entry: all that decides the answer, and in which form it is kept. form: what else that depends on.

@@ -43,10 +43,8 @@ void check_tables(List *checked) {
     (void)ExecCheckPermissions(NIL, checked, true);
 }
 
-void check_function(Oid function) {
-    const AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
-    if (result != ACLCHECK_OK)
-        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+bool may_call(Oid function) {
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 bool owns_database(Oid database, Oid role) {
@@ -90,10 +88,8 @@ void check_tables(List *checked) {
     (void)ExecCheckRTPerms(checked, true);
 }
 
-void check_function(Oid function) {
-    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-    if (result != ACLCHECK_OK)
-        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+bool may_call(Oid function) {
+    return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 bool owns_database(Oid database, Oid role) {

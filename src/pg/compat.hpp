@@ -30,8 +30,8 @@ void check_permissions(PlannedStmt *plan);
 void note_checked_tables(Query *query, List **checked);
 void check_tables(List *checked);
 
-// Raises 42501, as calling it would, where the current user may not call a function. Plain server code.
-void check_function(Oid function);
+// Whether the current user may call a function. Plain server code.
+bool may_call(Oid function);
 
 // Whether a role owns a database. Plain server code.
 bool owns_database(Oid database, Oid role);
