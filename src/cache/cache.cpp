@@ -3,6 +3,7 @@
 
 #include "cache/fills.hpp"
 #include "cache/generations.hpp"
+#include "cache/second_tier.hpp"
 #include "cache/secret.hpp"
 #include "cache/stats.hpp"
 #include "cache/store.hpp"
@@ -15,6 +16,7 @@ void init() {
     stats::init();
     store::init();
     fills::init();
+    second_tier::init();
 }
 
 } // namespace wc::cache

@@ -45,7 +45,8 @@ const unsigned char *bytes(std::string_view text, size_t at = 0) {
 }
 
 // What is authenticated besides the value: the head up to its tag, and the name, whose length ends it.
-bool add_head(EVP_CIPHER_CTX *context, int (*update)(EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int),
+bool add_head(EVP_CIPHER_CTX *context,
+              int (*update)(EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int),
               std::string_view sealed, std::string_view name) {
     int done = 0;
     return update(context, nullptr, &done, bytes(sealed), static_cast<int>(tag_at)) == 1 &&
@@ -95,7 +96,8 @@ std::string close(const Derived &key, std::string_view name, std::string_view pl
     int rest = 0;
     if (EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key.key.data(), bytes(sealed, nonce_at)) != 1 ||
         !add_head(context.get(), EVP_EncryptUpdate, sealed, name) ||
-        EVP_EncryptUpdate(context.get(), bytes(sealed, overhead), &done, bytes(plain), static_cast<int>(plain.size())) != 1 ||
+        EVP_EncryptUpdate(context.get(), bytes(sealed, overhead), &done, bytes(plain),
+                          static_cast<int>(plain.size())) != 1 ||
         EVP_EncryptFinal_ex(context.get(), bytes(sealed, overhead) + done, &rest) != 1 ||
         static_cast<size_t>(done) + static_cast<size_t>(rest) != plain.size() ||
         EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, tag_size, bytes(sealed, tag_at)) != 1)
@@ -122,7 +124,8 @@ Opened open(const std::vector<Derived> &keys, std::string_view name, std::string
     int rest = 0;
     if (EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key->key.data(), bytes(sealed, nonce_at)) == 1 &&
         add_head(context.get(), EVP_DecryptUpdate, sealed, name) &&
-        EVP_DecryptUpdate(context.get(), bytes(plain), &done, bytes(sealed, overhead), static_cast<int>(plain.size())) == 1 &&
+        EVP_DecryptUpdate(context.get(), bytes(plain), &done, bytes(sealed, overhead),
+                          static_cast<int>(plain.size())) == 1 &&
         EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, tag_size, tag.data()) == 1 &&
         EVP_DecryptFinal_ex(context.get(), bytes(plain) + done, &rest) == 1)
         return Opened::Yes;

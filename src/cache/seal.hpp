@@ -1,8 +1,8 @@
-// Sealed values: what leaves the server is encrypted and authenticated (AES-256-GCM) under a name, so that it is read only
-// where it was sealed, with the same keys, as what it was sealed as. Knows nothing of the server.
+// Sealed values: what leaves the server is encrypted and authenticated (AES-256-GCM) under a name, so that it is read
+// only where it was sealed, with the same keys, as what it was sealed as. Knows nothing of the server.
 //
-// A sealed value: version (1 byte), which key (8), nonce (12), tag (16), and as many bytes as were sealed. All of the head is
-// authenticated, and so is the name.
+// A sealed value: version (1 byte), which key (8), nonce (12), tag (16), and as many bytes as were sealed. All of the
+// head is authenticated, and so is the name.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ constexpr size_t overhead = 1 + 8 + 12 + 16;
 
 using Key = std::array<unsigned char, key_size>;
 
-// What is derived of a key and a secret of this start of the server: each start has keys of its own, so that the number of
-// values under one stays far below what random nonces allow (2^32), and values of another start are of no use.
+// What is derived of a key and a secret of this start of the server: each start has keys of its own, so that the number
+// of values under one stays far below what random nonces allow (2^32), and values of another start are of no use.
 struct Derived {
     Key key;
     std::array<unsigned char, 8> id; // tells which key a value needs; tells nothing of the key

@@ -1,9 +1,9 @@
-// Whether something that fails is to be tried again yet. After a few failures in a row, or one that has cost time, nobody
-// tries for a while; then one does, on behalf of all: where that succeeds all do again, where it fails the while is twice as
-// long, up to a limit.
+// Whether something that fails is to be tried again yet. After a few failures in a row, or one that has cost time,
+// nobody tries for a while; then one does, on behalf of all: where that succeeds all do again, where it fails the while
+// is twice as long, up to a limit.
 //
-// Plain data that all zeros make "nothing has failed": it is kept in shared memory. Times are milliseconds of a clock that is
-// never set back.
+// Plain data that all zeros make "nothing has failed": it is kept in shared memory. Times are milliseconds of a clock
+// that is never set back.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ constexpr std::uint32_t failures_to_open = 3;
 constexpr std::int64_t first_rest_ms = 250;
 constexpr std::int64_t most_rest_ms = 30000;
 
-// Leave to try, to be given back with how it went. One that is never given back (its process ended) is lost, and harms nothing.
+// Leave to try, to be given back with how it went. One that is never given back (its process ended) is lost, and harms
+// nothing.
 struct Leave {
     bool given = false;
     bool probe = false;

@@ -1,5 +1,5 @@
-// Where a Redis is, from a connection string in libpq's manner: "host=127.0.0.1 port=6379 user=cache passfile=/etc/x db=2".
-// A value with blanks is quoted by ', in which \ stands before ' and \.
+// Where a Redis is, from a connection string in libpq's manner: "host=127.0.0.1 port=6379 user=cache passfile=/etc/x
+// db=2". A value with blanks is quoted by ', in which \ stands before ' and \.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,9 @@ struct RedisAddress {
     bool operator==(const RedisAddress &) const = default;
 };
 
-// Why the text is no such string, as a detail for an error: a full sentence, in which nothing of the text is. Null: it is one,
-// and address is what it says. No password, for whoever reads settings would read it; no name to resolve, for that blocks.
+// Why the text is no such string, as a detail for an error: a full sentence, in which nothing of the text is. Null: it
+// is one, and address is what it says. No password, for whoever reads settings would read it; no name to resolve, for
+// that blocks.
 [[nodiscard]] const char *parse_redis_address(std::string_view text, RedisAddress &address);
 
 } // namespace wc::core

@@ -43,7 +43,8 @@ TEST(RedisAddress, TakesAllKeywords) {
 }
 
 TEST(RedisAddress, NothingIsResolved) {
-    for (const char *text : {"host=localhost", "host=redis.example.org", "host=127.0.0.1.", "host=", "host=''", "host=redis/x"})
+    for (const char *text :
+         {"host=localhost", "host=redis.example.org", "host=127.0.0.1.", "host=", "host=''", "host=redis/x"})
         EXPECT_NE(objection(text).find("numeric address"), std::string::npos) << text;
     EXPECT_NE(objection("").find("with host"), std::string::npos);
     EXPECT_NE(objection("port=1").find("with host"), std::string::npos);
@@ -59,10 +60,11 @@ TEST(RedisAddress, RefusesAPasswordAndDoesNotRepeatIt) {
 }
 
 TEST(RedisAddress, RefusesWhatIsNone) {
-    for (const char *text : {"host", "=x", "host=::1 port", "host='::1", "host='::1'x", "host='::1\\", "redis://127.0.0.1",
-                             "host=::1 port=6379;db=1"})
+    for (const char *text : {"host", "=x", "host=::1 port", "host='::1", "host='::1'x", "host='::1\\",
+                             "redis://127.0.0.1", "host=::1 port=6379;db=1"})
         EXPECT_FALSE(objection(text).empty()) << text;
-    for (const char *text : {"host=::1 port=0", "host=::1 port=65536", "host=::1 port=-1", "host=::1 port=1x", "host=::1 port="})
+    for (const char *text :
+         {"host=::1 port=0", "host=::1 port=65536", "host=::1 port=-1", "host=::1 port=1x", "host=::1 port="})
         EXPECT_NE(objection(text).find("port"), std::string::npos) << text;
     EXPECT_NE(objection("host=::1 db=-1").find("db"), std::string::npos);
     EXPECT_NE(objection("host=::1 db=").find("db"), std::string::npos);

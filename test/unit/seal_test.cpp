@@ -19,7 +19,9 @@ seal::Key key_of(unsigned char byte) {
     return key;
 }
 
-seal::Derived derived(unsigned char byte = 1, const std::string &of = secret) { return seal::derive(key_of(byte), of); }
+seal::Derived derived(unsigned char byte = 1, const std::string &of = secret) {
+    return seal::derive(key_of(byte), of);
+}
 
 TEST(Seal, OpensWhatItClosed) {
     for (const size_t size : {size_t{0}, size_t{1}, size_t{16}, size_t{1000}, size_t{5000000}}) {
@@ -72,7 +74,9 @@ TEST(Seal, NoTwoAreTheSame) {
         EXPECT_TRUE(seen.insert(seal::close(derived(), "name", "text")).second);
 }
 
-TEST(Seal, SecretsHaveOneSize) { EXPECT_THROW(seal::derive(key_of(1), "short"), std::runtime_error); }
+TEST(Seal, SecretsHaveOneSize) {
+    EXPECT_THROW(seal::derive(key_of(1), "short"), std::runtime_error);
+}
 
 // RFC 4231, test case 2, with the key filled up with zeros, which is what HMAC does itself.
 TEST(Seal, CodesAreHmacSha256) {
