@@ -97,10 +97,14 @@ ifeq ($(SANITIZE),ON)
 PG_CXXFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SHLIB_LINK += -lasan -lubsan
 endif
-EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES) $(WALL) $(WALL:whitecross_wall.so=wall.o) $(WALL:whitecross_wall.so=wall.d)
+EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES) $(WALL) $(WALL:whitecross_wall.so=wall.o) $(WALL:whitecross_wall.so=wall.d) \
+	$(CELLS) $(CELLS:whitecross_cells.so=cells.o) $(CELLS:whitecross_cells.so=cells.d)
 
 # What the tests of src/pg load (test/sql/wall.sql): built with those objects, found by pg_regress where it is, never installed.
 WALL = test/modules/wall/whitecross_wall.so
+
+# What the tests of the result cache look into its shared memory with (test/t/17*.pl): built with that code, never installed.
+CELLS = test/modules/cells/whitecross_cells.so
 
 # Targets that do without the server's make rules: they must work, or say what is missing, where nothing is installed yet.
 PLAIN_TARGETS = help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind \
@@ -122,7 +126,7 @@ include $(PGXS)
 
 # Objects built for another server version, or with other flags, are not used again.
 BUILT_FOR := $(shell $(PG_CONFIG) --version) $(filter-out -I% -isystem /%,$(CXXFLAGS) $(CPPFLAGS))
-$(OBJS) test/modules/wall/wall.o: build/objects-of | $(CONDITION_NAMES)
+$(OBJS) test/modules/wall/wall.o test/modules/cells/cells.o: build/objects-of | $(CONDITION_NAMES)
 build/objects-of: FORCE
 	@mkdir -p build; printf '%s\n' '$(BUILT_FOR)' | cmp -s - $@ || printf '%s\n' '$(BUILT_FOR)' > $@
 
@@ -147,12 +151,14 @@ uninstall-monitoring:
 	rm -f $(patsubst monitoring/%,'$(DESTDIR)$(datadir)/$(EXTENSION)/%',$(MONITORING))
 	-rmdir '$(DESTDIR)$(datadir)/$(EXTENSION)'
 
-wall: $(WALL)
+wall: $(WALL) $(CELLS)
 installcheck: $(WALL)
 $(WALL): test/modules/wall/wall.o $(filter src/core/% src/pg/%,$(OBJS))
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
+$(CELLS): test/modules/cells/cells.o $(addprefix src/cache/, generations.o prepared.o writers.o) $(filter src/core/% src/pg/%,$(OBJS))
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
 
--include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d)
+-include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d) $(CELLS:whitecross_cells.so=cells.d)
 .PHONY: FORCE wall install-monitoring uninstall-monitoring
 endif
 

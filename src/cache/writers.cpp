@@ -10,8 +10,10 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "catalog/pg_description.h"
 #include "catalog/pg_largeobject.h"
 #include "catalog/pg_largeobject_metadata.h"
+#include "catalog/pg_shdescription.h"
 }
 
 namespace wc::cache::generations {
@@ -59,9 +61,22 @@ bool is_of_catalogue(Oid relation) {
     return relation < FirstNormalObjectId;
 }
 
-// Large objects are written through two catalogues that no cached query reads.
-bool is_of_large_objects(Oid relation) {
-    return relation == LargeObjectRelationId || relation == LargeObjectMetadataRelationId;
+// Locks that commands keep on catalogues, and their indexes, that no cached result follows from: those of large objects
+// and of comments.
+bool is_of_no_result(Oid relation) {
+    switch (relation) {
+    case LargeObjectRelationId:
+    case LargeObjectLOidPNIndexId:
+    case LargeObjectMetadataRelationId:
+    case LargeObjectMetadataOidIndexId:
+    case DescriptionRelationId:
+    case DescriptionObjIndexId:
+    case SharedDescriptionRelationId:
+    case SharedDescriptionObjIndexId:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void add_locked() {
@@ -74,7 +89,7 @@ void add_locked() {
         const Held &each = held[i];
         if (!is_of_catalogue(each.relation)) {
             add(cell_of(each.database, each.relation));
-        } else if (!is_of_large_objects(each.relation)) {
+        } else if (!is_of_no_result(each.relation)) {
             // Somebody has changed a catalogue by hand, or a command that says so by messages too has kept the lock.
             add(names_cell(each.database));
             if (OidIsValid(each.database))
@@ -182,7 +197,7 @@ OwnWrites own_writes() noexcept {
     own.too_many = count > held.size();
     for (size_t i = 0; i < std::min(count, held.size()); ++i) {
         if (is_of_catalogue(held[i].relation))
-            own.catalogue = own.catalogue || !is_of_large_objects(held[i].relation);
+            own.catalogue = own.catalogue || !is_of_no_result(held[i].relation);
         else
             own.tables[own.count++] = held[i].relation;
     }
