@@ -11,7 +11,7 @@ use WhiteCross::Cells;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('generations', allows_streaming => 1, conf => "fsync = off\nautovacuum = off\nwhitecross.monitor_interval = 3600\nwhitecross.health_interval = 0\n");
+my $node = new_node('generations', allows_streaming => 1, conf => "fsync = off\nrestart_after_crash = on\nautovacuum = off\nwhitecross.monitor_interval = 3600\nwhitecross.health_interval = 0\n");
 $node->safe_psql('postgres', 'CREATE DATABASE school');
 my $cells = WhiteCross::Cells->new($node, 'school');
 $node->safe_psql('school', <<'SQL');
@@ -194,11 +194,13 @@ is($cells->ask("SELECT cells.cell_state('table', $oids), cells.cell_storable('ta
 $node->safe_psql('school', 'SELECT pg_cancel_backend(' . $session->process . ')');
 $session->answer;
 like($cells->ask("SELECT cells.cell_state('table', $oids), (SELECT count(*) > 0 FROM a WHERE v = -1);"), qr/^(?!\Q$generation\E)\d+ 0\|t$/, 'when it is visible the cell has moved');
-$session->send('UPDATE a SET v = -2;');
+# Another session, for this one has a temporary table, which it removes in a transaction of its own when it ends.
+my $terminated = WhiteCross::Session->new($node, 'school');
+$terminated->send('UPDATE a SET v = -2;');
 $node->poll_query_until('school', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'});
 $generation = $cells->ask("SELECT cells.cell_state('table', $oids);");
-$node->safe_psql('school', 'SELECT pg_terminate_backend(' . $session->process . ')');
-$session->answer(may_be_lost => 1);
+$node->safe_psql('school', 'SELECT pg_terminate_backend(' . $terminated->process . ')');
+$terminated->answer(may_be_lost => 1);
 $node->poll_query_until('school', q{SELECT count(*) > 0 FROM a WHERE v = -2});
 $node->poll_query_until('school', 'SELECT cells.cells_marked() = 0');
 isnt($cells->ask("SELECT cells.cell_state('table', $oids);"), $generation, 'terminated there: moved all the same');
@@ -206,7 +208,6 @@ $node->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
 $node->reload;
 
 # ---- A server that crashes begins anew, and nothing stays marked.
-$session = WhiteCross::Session->new($node, 'school');
 $session->ask('BEGIN; UPDATE a SET v = v;');
 kill 'KILL', $session->process;
 $session->send('SELECT 1;');

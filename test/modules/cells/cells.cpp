@@ -55,7 +55,7 @@ WC_FUNCTION(cell_state) {
 // cell_storable(kind, database, relation, since) -> whether a result that was begun at that moment may be stored.
 WC_FUNCTION(cell_storable) {
     attach();
-    generations::Dependency noted = {};
+    Dependency noted = {};
     return BoolGetDatum(
         generations::note(named_cell(pg::required_text(fcinfo, 0, "kind"), PG_GETARG_OID(1), PG_GETARG_OID(2)),
                           static_cast<uint64>(PG_GETARG_INT64(3)), noted));
