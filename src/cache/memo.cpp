@@ -17,6 +17,7 @@ namespace {
 uint64 hashes[most_remembered];
 Entry *entries[most_remembered];
 int remembered_entries = 0;
+size_t remembered_bytes = 0;
 uint64 uses = 0;
 
 uint64 hash_of(std::string_view bytes, uint64 seed) {
@@ -30,6 +31,7 @@ void forget(int place) noexcept {
     entries[place] = entries[last];
     hashes[place] = hashes[last];
     entry->remembered = false;
+    remembered_bytes -= entry->bytes;
     if (entry->users == 0)
         delete entry;
 }
@@ -59,7 +61,9 @@ Entry *find(uint64 hash, std::string_view text, int count, Oid role, const std::
 }
 
 void remember(Entry *entry, uint64 hash) noexcept {
-    if (remembered_entries == most_remembered) {
+    if (entry->bytes > largest_entry)
+        return;
+    while (remembered_entries == most_remembered || remembered_bytes + entry->bytes > most_bytes) {
         int oldest = -1;
         for (int i = 0; i < remembered_entries; ++i)
             if (entries[i]->users == 0 && (oldest < 0 || entries[i]->used < entries[oldest]->used))
@@ -71,6 +75,7 @@ void remember(Entry *entry, uint64 hash) noexcept {
     entries[remembered_entries] = entry;
     hashes[remembered_entries++] = hash;
     entry->remembered = true;
+    remembered_bytes += entry->bytes;
 }
 
 void ready_parameters(Entry &entry) {
@@ -166,6 +171,7 @@ Entry *take(std::string_view text, int count, bool remembering) {
         made->role = role;
         made->settings = std::move(settings);
         found = made.get();
+        found->bytes = sizeof(Entry) + text.size() + MemoryContextMemAllocated(found->source->context, true);
         if (found->rememberable && note_names(*found, since))
             remember(made.release(), hash);
     }

@@ -1,5 +1,5 @@
-// What a session remembers of texts that it has analysed: a bounded number, the least lately used goes. What is
-// remembered counts only as long as no name could mean something else.
+// What a session remembers of texts that it has analysed: a bounded number and size, the least lately used goes. What
+// is remembered counts only as long as no name could mean something else.
 #pragma once
 
 #include "cache/analysis.hpp"
@@ -10,6 +10,8 @@
 namespace wc::cache::memo {
 
 constexpr int most_remembered = 128;
+constexpr size_t most_bytes = 16 << 20;   // of all that it remembers
+constexpr size_t largest_entry = 2 << 20; // what is larger isn't remembered
 
 // A parameter, with the input function of its type ready.
 struct Parameter {
@@ -38,6 +40,7 @@ struct Entry {
     bool current = false; // the facts are of what the source has now
     MemoryContextCallback changed = {};
 
+    size_t bytes = 0; // about what it takes
     bool remembered = false;
     int users = 0;
     uint64 used = 0;
