@@ -46,7 +46,7 @@ void take(Record *record, TransactionId transaction, const CellList &marked) {
 // A prepared transaction sends its invalidation messages after it is visible, and gives its locks back after that. So
 // it is over when the lock that everyone has on his own transaction is free. Plain server code.
 bool is_over(TransactionId transaction) {
-    return !TransactionIdEquals(transaction, GetTopTransactionIdIfAny()) && ConditionalXactLockTableWait(transaction);
+    return !TransactionIdEquals(transaction, GetTopTransactionIdIfAny()) && pg::compat::is_over(transaction);
 }
 
 // Frees the record, if nobody else has meanwhile.

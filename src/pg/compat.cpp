@@ -202,6 +202,14 @@ TransactionId prepared_before_start(const LockInstanceData &held) {
 #endif
 }
 
+bool is_over(TransactionId transaction) {
+#if PG_VERSION_NUM >= 180000
+    return ConditionalXactLockTableWait(transaction, false);
+#else
+    return ConditionalXactLockTableWait(transaction);
+#endif
+}
+
 bool committed(TransactionId transaction) {
     LWLockAcquire(XactTruncationLock, LW_SHARED);
 #if PG_VERSION_NUM >= 170000

@@ -75,6 +75,9 @@ void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argum
 // Whether a lock in a list of all is held by a transaction that was prepared before the server started; then its id.
 TransactionId prepared_before_start(const LockInstanceData &held);
 
+// Whether a transaction has ended and given its locks back: not that of this session. Plain server code.
+bool is_over(TransactionId transaction);
+
 // Whether the outcome of a transaction that is over was to commit. One so old that the server no longer knows counts as
 // committed. Plain server code.
 bool committed(TransactionId transaction);
