@@ -125,6 +125,13 @@ INSERT INTO late_check VALUES (1);
 SQL
 is($cells->moved(sub { $session->send('INSERT INTO late_check VALUES (1);'); $session->answer }), '', 'an error at COMMIT');
 
+# Two serializable transactions of which the second can't commit: it finds out when it has been asked to.
+$other->ask('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM wide;');
+$session->ask('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM a; INSERT INTO wide (id) VALUES (300);');
+$other->ask('INSERT INTO a VALUES (300, 1); COMMIT;');
+is($cells->moved(sub { $session->send('COMMIT;'); is(join(' ', map { WhiteCross::Session::error($_) } $session->answer), '40001', 'a serialization failure at COMMIT') }), '', 'moves nothing');
+is($cells->ask('SELECT cells.cells_marked();'), '0', 'nothing is left marked of what failed');
+
 # ---- The catalogue.
 moves('TRUNCATE',                      'TRUNCATE target;', 'names target');
 moves('TRUNCATE of what was made in the transaction', 'BEGIN; CREATE TABLE fresh (id int); INSERT INTO fresh VALUES (1); TRUNCATE fresh; COMMIT;', 'fresh names');
