@@ -2,10 +2,10 @@
 // alerts to the log, and sends visitors to the databases whose listeners are to be notified.
 #include "core/backoff.hpp"
 #include "monitor/alerts.hpp"
-#include "pg/duty.hpp"
 #include "monitor/registry.hpp"
 #include "monitor/server_readings.hpp"
 #include "monitor/visit.hpp"
+#include "pg/duty.hpp"
 #include "pg/guc.hpp"
 #include "pg/guc_alerts.hpp"
 

@@ -2,17 +2,18 @@
 //
 // What runs under its lock neither allocates nor raises; the lock is a leaf.
 #include "monitor/alerts.hpp"
+
 #include "core/alert_text.hpp"
 #include "monitor/alert_notice.hpp"
+#include "monitor/visit.hpp"
 #include "observe/encoding.hpp"
 #include "observe/observe.hpp"
-#include "monitor/visit.hpp"
+#include "pg/clock.hpp"
 #include "pg/guc_alerts.hpp"
 #include "pg/hooks.hpp"
 #include "pg/locked.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 extern "C" {
@@ -67,12 +68,6 @@ void start(void *memory, LWLock *lock, bool fresh) {
     board->lock = lock;
     board->most = pg::settings::alert::most;
     board->next = board->logged = 1;
-}
-
-// By a clock that every process of the machine has in common.
-int64 milliseconds() {
-    using namespace std::chrono;
-    return duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
 bool is_raised(const Raised &alert) {
@@ -205,7 +200,7 @@ void init() {
 void report(Source source, Oid database, const std::vector<Reading> &readings) {
     if (board == nullptr)
         return;
-    const int64 now_ms = milliseconds();
+    const int64 now_ms = pg::clock::milliseconds();
     const TimestampTz now = GetCurrentTimestamp();
     const Locked lock(board->lock);
     for (int i = 0; i < board->most; ++i) {

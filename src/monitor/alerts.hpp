@@ -5,8 +5,8 @@
 
 #include "core/alert.hpp"
 #include "monitor/reading.hpp"
-#include "pg/guard.hpp"
 #include "pg/duty.hpp"
+#include "pg/guard.hpp"
 
 namespace wc::monitor::alerts {
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "core/connections.hpp"
-#include "pg/guard.hpp"
 #include "pg/duty.hpp"
+#include "pg/guard.hpp"
 
 namespace wc::monitor::connections {
 

@@ -5,6 +5,7 @@
 
 #include "monitor/visit.hpp"
 #include "monitor/visit_board.hpp"
+#include "pg/clock.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
@@ -74,7 +75,7 @@ void wait_for_locks(int64 left_us) {
 class Look {
   public:
     explicit Look(const Question &question)
-        : question_(question), began_(visit::board::monotonic()), until_(began_ + 1000LL * question.timeout_ms) {}
+        : question_(question), began_(pg::clock::microseconds()), until_(began_ + 1000LL * question.timeout_ms) {}
 
     // Tells the monitor what it has found as soon as it has found it.
     Findings run() {
@@ -84,9 +85,9 @@ class Look {
                 return findings_;
             if (!question_.check)
                 return findings_;
-            const int64 tried_at = visit::board::monotonic();
+            const int64 tried_at = pg::clock::microseconds();
             const int sqlstate = check();
-            const int64 now = visit::board::monotonic();
+            const int64 now = pg::clock::microseconds();
             if (sqlstate == 0 || !may_pass(sqlstate) || now + (now - tried_at) >= until_) { // no time for another one
                 judge(sqlstate);
                 break;
@@ -159,7 +160,7 @@ class Look {
     void judge(int sqlstate) {
         findings_.checked = true;
         findings_.sqlstate = sqlstate;
-        findings_.duration_ms = static_cast<int32>((visit::board::monotonic() - began_) / 1000);
+        findings_.duration_ms = static_cast<int32>((pg::clock::microseconds() - began_) / 1000);
         if (!extension_.in_one_hand)
             put(findings_.reason, "a function or table of the extension belongs to a role that is not a superuser");
         else if (sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)

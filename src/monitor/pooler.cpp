@@ -1,8 +1,8 @@
 // What is known of PgBouncer, for those who show it or raise alerts of it.
 #include "monitor/pooler.hpp"
 
-#include "observe/observe.hpp"
 #include "monitor/pooler_board.hpp"
+#include "observe/observe.hpp"
 #include "pg/guc.hpp"
 
 #include <algorithm>

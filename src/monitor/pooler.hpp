@@ -2,8 +2,8 @@
 // asks its console again and again, and never waits for it; what it is told is in shared memory, of fixed size.
 #pragma once
 
-#include "pg/prelude.hpp"
 #include "pg/duty.hpp"
+#include "pg/prelude.hpp"
 
 namespace wc::monitor::pooler {
 

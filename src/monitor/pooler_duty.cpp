@@ -1,10 +1,10 @@
 // The monitor's duty to PgBouncer: it is asked each whitecross.monitor_interval, over one connection, which is made
 // again when it was lost. Whatever the other side does, a look takes no time: what is awaited is its socket, up to a
 // limit.
-#include "pg/duty.hpp"
 #include "monitor/pooler.hpp"
 #include "monitor/pooler_board.hpp"
 #include "monitor/pooler_link.hpp"
+#include "pg/duty.hpp"
 
 #include "core/backoff.hpp"
 #include "pg/guc.hpp"

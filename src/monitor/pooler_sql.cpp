@@ -1,7 +1,7 @@
 // SQL-visible functions of the pooler: thin, no logic.
+#include "monitor/pooler.hpp"
 #include "observe/encoding.hpp"
 #include "observe/observe.hpp"
-#include "monitor/pooler.hpp"
 
 #include "pg/function.hpp"
 #include "refresh/moment.hpp"

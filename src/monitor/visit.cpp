@@ -2,6 +2,7 @@
 #include "monitor/visit.hpp"
 
 #include "monitor/visit_board.hpp"
+#include "pg/clock.hpp"
 
 #include <algorithm>
 #include <array>
@@ -83,7 +84,7 @@ class Desk final : public pg::Duty {
     [[nodiscard]] bool heeds_latch() const override { return true; }
 
     void look() override {
-        looked_at_ = board::monotonic();
+        looked_at_ = pg::clock::microseconds();
         std::vector<Ended> ended;
         look_after(ended);
         start(ended);
@@ -141,7 +142,7 @@ class Desk final : public pg::Duty {
 
     static Outcome outcome(const Underway &visit, const board::Seen &seen) {
         Outcome out;
-        const int64 until = seen.ended_at != 0 ? seen.ended_at : board::monotonic();
+        const int64 until = seen.ended_at != 0 ? seen.ended_at : pg::clock::microseconds();
         if (seen.begun)
             out.took = std::chrono::milliseconds((until - seen.begun_at) / 1000);
         out.sqlstate = seen.sqlstate;
@@ -174,7 +175,7 @@ class Desk final : public pg::Duty {
                 const auto worker = pg::FreeWorker::start({"wc_visitor", "whitecross visitor", its.name}, put.argument,
                                                           pg::On::StandbyToo);
                 if (worker) {
-                    underway_.push_back({std::move(*asked), place, *worker, board::monotonic()});
+                    underway_.push_back({std::move(*asked), place, *worker, pg::clock::microseconds()});
                     asked = waiting_.erase(asked);
                     continue;
                 }

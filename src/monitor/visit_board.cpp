@@ -2,6 +2,7 @@
 #include "monitor/visit_board.hpp"
 
 #include "pg/claims.hpp"
+#include "pg/clock.hpp"
 #include "pg/locked.hpp"
 
 #include <array>
@@ -12,7 +13,6 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "utils/wait_event.h"
 }
 
 namespace wc::monitor::visit::board {
@@ -46,12 +46,6 @@ struct Board {
 };
 
 Board *memory = nullptr;
-
-// How long a command waits for a visitor to go. It is one cancelled query away, and the server's own check waits too.
-constexpr long patience_ms = 10000;
-
-// After which one that was cancelled is ended.
-constexpr long grace_ms = 1000;
 
 Size size() {
     return offsetof(Board, claimed) + sizeof(Oid) * static_cast<Size>(MaxBackends);
@@ -106,6 +100,17 @@ void free_again(Oid) noexcept {
     my_claim() = InvalidOid;
 }
 
+bool is_there(Oid database) {
+    const pg::Locked locked(memory->lock, LW_SHARED);
+    return std::any_of(std::begin(memory->places), std::end(memory->places),
+                       [=](const Place &place) { return place.up && place.database == database && place.pid != 0; });
+}
+
+void send_away_again(Oid database) {
+    const pg::Locked locked(memory->lock);
+    (void)send_away(database);
+}
+
 bool give_way(Oid database, pg::claims::Claim) {
     if (memory == nullptr)
         return false;
@@ -118,28 +123,7 @@ bool give_way(Oid database, pg::claims::Claim) {
     if (!there)
         return true;
     try {
-        pg::call([=] {
-            const int64 since = monotonic();
-            int64 asked = since;
-            ConditionVariablePrepareToSleep(&memory->gone);
-            for (;;) {
-                bool any = false;
-                LWLockAcquire(memory->lock, LW_SHARED);
-                for (const Place &place : memory->places)
-                    any = any || (place.up && place.database == database && place.pid != 0);
-                LWLockRelease(memory->lock);
-                if (!any || monotonic() - since > patience_ms * 1000)
-                    break;
-                if (monotonic() - asked > grace_ms * 1000) {
-                    asked = monotonic();
-                    LWLockAcquire(memory->lock, LW_EXCLUSIVE);
-                    (void)send_away(database);
-                    LWLockRelease(memory->lock);
-                }
-                ConditionVariableTimedSleep(&memory->gone, grace_ms, PG_WAIT_EXTENSION);
-            }
-            ConditionVariableCancelSleep();
-        });
+        pg::claims::wait_until_gone({&memory->gone, is_there, send_away_again}, database);
     } catch (...) {
         free_again(database);
         throw;
@@ -158,7 +142,7 @@ void leave(int, Datum number) {
             return;
         place.pid = 0;
         if (place.ended_at == 0)
-            place.ended_at = monotonic();
+            place.ended_at = pg::clock::microseconds();
     }
     ConditionVariableBroadcast(&memory->gone);
 }
@@ -175,11 +159,6 @@ void take_all_down() {
 }
 
 } // namespace
-
-int64 monotonic() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 void init() {
     pg::hooks::shared_memory({"whitecross visits", size, start});
@@ -269,7 +248,7 @@ Begun begin(Datum argument) {
         return out;
     }
     place.begun = true;
-    place.begun_at = monotonic();
+    place.begun_at = pg::clock::microseconds();
     place.pid = MyProcPid;
     out.begun = true;
     out.purpose = place.purpose;
@@ -290,7 +269,7 @@ void done(int number, const std::string &reply) {
     place.size = reply.size();
     memcpy(place.bytes, reply.data(), reply.size());
     if (!std::exchange(place.done, true)) // what it adds to a reply was not waited for
-        place.ended_at = monotonic();
+        place.ended_at = pg::clock::microseconds();
 }
 
 void failed(int number, int sqlstate) {
@@ -298,7 +277,7 @@ void failed(int number, int sqlstate) {
     Place &place = memory->places[number];
     place.sqlstate = sqlstate;
     if (!place.done)
-        place.ended_at = monotonic();
+        place.ended_at = pg::clock::microseconds();
 }
 
 } // namespace wc::monitor::visit::board

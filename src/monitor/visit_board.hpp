@@ -23,9 +23,6 @@ struct Seen {
 
 void init();
 
-// Microseconds of a clock that all processes have in common, and that nobody sets.
-int64 monotonic();
-
 // ---- Monitor.
 
 // Visits that a monitor before this one had put up are not begun any more, and those under way are ended.

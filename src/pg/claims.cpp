@@ -1,6 +1,7 @@
 // Commands that need a database for themselves: which they are, and from when to when.
 #include "pg/claims.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/membership.hpp"
 
@@ -9,6 +10,7 @@
 extern "C" {
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "utils/wait_event.h"
 }
 
 namespace wc::pg::claims {
@@ -22,6 +24,12 @@ struct Subscribed {
 
 constinit std::array<Subscribed, 4> subscribers = {};
 constinit size_t count = 0;
+
+// How long a command waits for a process to go. It is one cancelled query away, and the server's own check waits too.
+constexpr int64 patience_ms = 10000;
+
+// After which it is asked again.
+constexpr long grace_ms = 1000;
 
 void give_way(Oid database, Claim claim) {
     for (size_t i = 0; i < count; ++i) {
@@ -112,6 +120,22 @@ WC_HOT void at_end(XactEvent) {
 }
 
 } // namespace
+
+void wait_until_gone(const Leaving &leaving, Oid database) {
+    call([=] {
+        const int64 since = clock::milliseconds();
+        int64 asked = since;
+        ConditionVariablePrepareToSleep(leaving.gone);
+        while (leaving.there(database) && clock::milliseconds() - since <= patience_ms) {
+            if (clock::milliseconds() - asked > grace_ms) {
+                asked = clock::milliseconds();
+                leaving.send_away(database);
+            }
+            ConditionVariableTimedSleep(leaving.gone, grace_ms, PG_WAIT_EXTENSION);
+        }
+        ConditionVariableCancelSleep();
+    });
+}
 
 void subscribe(const Subscriber &subscriber) {
     if (count == subscribers.size())

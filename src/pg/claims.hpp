@@ -4,6 +4,10 @@
 
 #include "pg/hooks.hpp"
 
+extern "C" {
+#include "storage/condition_variable.h"
+}
+
 namespace wc::pg::claims {
 
 enum class Claim {
@@ -19,6 +23,16 @@ struct Subscriber {
     // The transaction of the command is over. Must neither allocate nor fail.
     void (*free_again)(Oid database) noexcept;
 };
+
+// How a subscriber's processes leave a database. Both take what locks they need, and neither raises.
+struct Leaving {
+    ConditionVariable *gone;         // broadcast when one has gone
+    bool (*there)(Oid database);     // whether one still is
+    void (*send_away)(Oid database); // each second again: one that was cancelled in the midst of something may go on
+};
+
+// For give_way(), with what is there asked to go: waits until it has gone, 10 seconds at most. Throws Error (cancel).
+void wait_until_gone(const Leaving &leaving, Oid database);
 
 // In _PG_init, while the server loads the library at its start. At most a handful.
 void subscribe(const Subscriber &subscriber);

@@ -1,13 +1,14 @@
 // The shared memory of live mode: making it, and what sessions do with it.
 #include "refresh/live_slot.hpp"
 
+#include "pg/claims.hpp"
+
 #include <algorithm>
 #include <csignal>
 
 extern "C" {
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "utils/wait_event.h"
 }
 
 namespace wc::refresh::live {
@@ -44,9 +45,6 @@ namespace board {
 Board *memory = nullptr;
 
 namespace {
-
-// How long a command waits for a worker to leave. It is one cancelled query away, and the server's own check waits too.
-constexpr long patience_ms = 10000;
 
 // Databases that want a worker but have no extension keep a slot too, so there are more slots than workers.
 int number_of_slots() {
@@ -206,6 +204,30 @@ void try_again(Oid database) noexcept {
     wake_process(memory->launcher);
 }
 
+namespace {
+
+// Under the lock. Cancels what the worker is doing; it has the slot, so the process is its own.
+void send_away(Slot &slot) {
+    if (slot.pid == 0)
+        return;
+    slot.asked_to_leave = true;
+    kill(slot.pid, SIGTERM);
+}
+
+void send_away_again(Oid database) {
+    const pg::Locked locked(memory->lock);
+    if (Slot *slot = find(database); slot != nullptr)
+        send_away(*slot);
+}
+
+bool is_there(Oid database) {
+    const pg::Locked locked(memory->lock, LW_SHARED);
+    const Slot *slot = find(database);
+    return slot != nullptr && slot->pid != 0;
+}
+
+} // namespace
+
 bool hold(Oid database) {
     if (memory == nullptr)
         return false;
@@ -216,26 +238,10 @@ bool hold(Oid database) {
         if (slot == nullptr)
             return false;
         slot->holds++;
-        if (slot->pid != 0) {
-            slot->asked_to_leave = true;
-            kill(slot->pid, SIGTERM); // cancels what it is doing; it has the slot, so the process is its own
-        }
+        send_away(*slot);
     }
     try {
-        pg::call([=] {
-            const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience_ms);
-            ConditionVariablePrepareToSleep(&slot->gone);
-            for (;;) {
-                LWLockAcquire(memory->lock, LW_SHARED);
-                const bool there = slot->pid != 0;
-                LWLockRelease(memory->lock);
-                const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-                if (!there || left <= 0)
-                    break;
-                ConditionVariableTimedSleep(&slot->gone, left, PG_WAIT_EXTENSION);
-            }
-            ConditionVariableCancelSleep();
-        });
+        pg::claims::wait_until_gone({&slot->gone, is_there, send_away_again}, database);
     } catch (...) {
         release(database);
         throw;
