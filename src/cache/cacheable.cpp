@@ -162,7 +162,8 @@ void note_entry(Walk *walk, const RangeTblEntry *entry) {
     case RTE_RESULT:
         break;
     default:
-        (void)refuse(walk, Refusal::OtherQuery);
+        if (!pg::compat::is_group_entry(entry))
+            (void)refuse(walk, Refusal::OtherQuery);
     }
 }
 

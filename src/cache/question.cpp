@@ -5,6 +5,7 @@
 #include "cache/permissions.hpp"
 #include "cache/settings_seen.hpp"
 #include "cache/store.hpp"
+#include "pg/compat.hpp"
 
 extern "C" {
 #include "access/tupmacs.h"

@@ -30,6 +30,15 @@ void check_permissions(PlannedStmt *plan);
 void note_checked_tables(Query *query, List **checked);
 void check_tables(List *checked);
 
+// Whether an entry stands for the expressions that a query groups by, which are there besides. From 18 on.
+inline bool is_group_entry([[maybe_unused]] const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 180000
+    return entry->rtekind == RTE_GROUP;
+#else
+    return false;
+#endif
+}
+
 // Whether the current user may call a function. Plain server code.
 bool may_call(Oid function);
 
