@@ -7,6 +7,7 @@
 #include "cache/secret.hpp"
 #include "cache/stats.hpp"
 #include "cache/store.hpp"
+#include "cache/watch.hpp"
 
 namespace wc::cache {
 
@@ -17,6 +18,7 @@ void init() {
     store::init();
     fills::init();
     second_tier::init();
+    Watch::init();
 }
 
 } // namespace wc::cache

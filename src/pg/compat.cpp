@@ -222,6 +222,14 @@ bool committed(TransactionId transaction) {
     return result;
 }
 
+MinimalTuple form_minimal_tuple(TupleDesc columns, Datum *values, bool *nulls) {
+#if PG_VERSION_NUM >= 180000
+    return heap_form_minimal_tuple(columns, values, nulls, 0);
+#else
+    return heap_form_minimal_tuple(columns, values, nulls);
+#endif
+}
+
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate) {
 #if PG_VERSION_NUM >= 160000
     (void)ExecInsertIndexTuples(table, row, estate, false, false, nullptr, NIL, false);

@@ -91,6 +91,9 @@ bool is_over(TransactionId transaction);
 // committed. Plain server code.
 bool committed(TransactionId transaction);
 
+// A row of these values, in the current memory. Plain server code.
+MinimalTuple form_minimal_tuple(TupleDesc columns, Datum *values, bool *nulls);
+
 // Enters a row that has just been put into a table into the table's indexes. Plain server code.
 void insert_index_entries(ResultRelInfo *table, TupleTableSlot *row, EState *estate);
 
