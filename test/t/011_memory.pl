@@ -111,6 +111,10 @@ my @forms  = (
     [ 'district', $cheap,  'SELECT * FROM wc_pooler, wc_pooler_status' ],
     [ 'district', $cheap,  'SELECT * FROM wc_pooler(), wc_pooler_status()' ],
     [ 'district', $cheap,  'SELECT * FROM wc_alerts, wc_alert_status() /* wc_raised_alerts */' ],
+    [ 'district', $cheap,  q{SELECT * FROM wc_cached(NULL::students, 'SELECT * FROM students WHERE id = $1', ARRAY['0b6f1a52-7f0e-4c5c-9d1c-000000000001'])} ],
+    [ 'district', $cheap,  q{SELECT count(*) FROM wc_cached(NULL::timestamptz, 'SELECT now() FROM students')} ],
+    [ 'district', $cheap,  q{SELECT count(*) FROM wc_cached_json('SELECT * FROM students WHERE random() < $1', ARRAY['2'], tag => 'memory')} ],
+    [ 'district', $costly, q{SELECT count(*) FROM wc_cached_json('SELECT * FROM students'); UPDATE wc_site_setting SET value = value; UPDATE students SET grade = grade} ],
     [ 'district', $costly, q{SELECT * FROM wc_pool_profile('production')} ],
     [ 'district', $costly, q{SELECT wc_pgbouncer_ini('development')} ],
     [ 'district', $costly, q{SELECT * FROM wc_apply_session_limits('limited', 'production'); SELECT * FROM wc_reset_session_limits('limited') /* wc_role_setting, wc_session_limits_noted */} ],
@@ -158,6 +162,10 @@ my @failing = (
     q{SELECT wc_set_schedule('allergy_summary', 'nonsense')},
     q{SELECT wc_compare_baseline('nonsense')},
     q{SELECT * FROM wc_metrics('nonsense')},
+    q{SELECT * FROM wc_cached(NULL::integer, 'SELECT 1 / 0')},
+    q{SELECT * FROM wc_cached(NULL::integer, 'SELECT nonsense')},
+    q{SELECT * FROM wc_cached(NULL::integer, 'SELECT $1::integer', ARRAY['nonsense'])},
+    q{SELECT * FROM wc_cached(NULL::date, 'SELECT 1')},
 );
 my @failing_costly = (
     q{SELECT * FROM wc_add_view('own', 'SELECT s."id", now() AS t FROM {students: id} AS s WHERE true {only s."id"}', ARRAY['id'])},
