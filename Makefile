@@ -35,6 +35,7 @@ SQL_PARTS = \
 	sql/functions/monitored_health.sql \
 	sql/functions/alerts.sql \
 	sql/functions/cache.sql \
+	sql/functions/cache_stats.sql \
 	sql/functions/server_health.sql \
 	sql/functions/health.sql \
 	sql/functions/database_metrics.sql \
@@ -98,10 +99,13 @@ PG_CXXFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 SHLIB_LINK += -lasan -lubsan
 endif
 EXTRA_CLEAN = $(OBJS:.o=.d) build/objects-of $(CONDITION_NAMES) $(WALL) $(WALL:whitecross_wall.so=wall.o) $(WALL:whitecross_wall.so=wall.d) \
-	$(CELLS) $(CELLS:whitecross_cells.so=cells.o) $(CELLS:whitecross_cells.so=cells.d)
+	$(CELLS) $(CELLS:whitecross_cells.so=cells.o) $(CELLS:whitecross_cells.so=cells.d) \
+	$(STORE) $(STORE:whitecross_store.so=store.o) $(STORE:whitecross_store.so=store.d)
 
 # What the tests of src/pg load (test/sql/wall.sql): built with those objects, found by pg_regress where it is, never installed.
 WALL = test/modules/wall/whitecross_wall.so
+# What tests of the result cache's store have their server load in the extension's stead.
+STORE = test/modules/store/whitecross_store.so
 
 # What the tests of the result cache look into its shared memory with (test/t/17*.pl): built with that code, never installed.
 CELLS = test/modules/cells/whitecross_cells.so
@@ -126,7 +130,7 @@ include $(PGXS)
 
 # Objects built for another server version, or with other flags, are not used again.
 BUILT_FOR := $(shell $(PG_CONFIG) --version) $(filter-out -I% -isystem /%,$(CXXFLAGS) $(CPPFLAGS))
-$(OBJS) test/modules/wall/wall.o test/modules/cells/cells.o: build/objects-of | $(CONDITION_NAMES)
+$(OBJS) test/modules/wall/wall.o test/modules/cells/cells.o test/modules/store/store.o: build/objects-of | $(CONDITION_NAMES)
 build/objects-of: FORCE
 	@mkdir -p build; printf '%s\n' '$(BUILT_FOR)' | cmp -s - $@ || printf '%s\n' '$(BUILT_FOR)' > $@
 
@@ -151,14 +155,16 @@ uninstall-monitoring:
 	rm -f $(patsubst monitoring/%,'$(DESTDIR)$(datadir)/$(EXTENSION)/%',$(MONITORING))
 	-rmdir '$(DESTDIR)$(datadir)/$(EXTENSION)'
 
-wall: $(WALL) $(CELLS)
+wall: $(WALL) $(CELLS) $(STORE)
 installcheck: $(WALL)
 $(WALL): test/modules/wall/wall.o $(filter src/core/% src/pg/%,$(OBJS))
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
 $(CELLS): test/modules/cells/cells.o $(addprefix src/cache/, generations.o prepared.o writers.o) $(filter src/core/% src/pg/%,$(OBJS))
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
+$(STORE): test/modules/store/store.o $(filter src/core/% src/pg/% src/cache/%,$(OBJS))
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $^ $(SHLIB_LINK)
 
--include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d) $(CELLS:whitecross_cells.so=cells.d)
+-include $(OBJS:.o=.d) $(WALL:whitecross_wall.so=wall.d) $(CELLS:whitecross_cells.so=cells.d) $(STORE:whitecross_store.so=store.d)
 .PHONY: FORCE wall install-monitoring uninstall-monitoring
 endif
 

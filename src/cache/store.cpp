@@ -67,8 +67,9 @@ uint32 choose(bool memory_is_short) noexcept {
     uint64 at = core::next_random(seed()) % board->places;
     uint32 least = none;
     double least_worth = 0;
+    const int sample = memory_is_short ? core::CachePolicy::sample_for_memory : core::CachePolicy::sample;
     int met = 0;
-    for (uint32 i = 0; i < board->places && met < core::CachePolicy::sample; ++i, at = (at + step) % board->places) {
+    for (uint32 i = 0; i < board->places && met < sample; ++i, at = (at + step) % board->places) {
         Hot &each = hot[at];
         const core::Heat heat = pg_atomic_read_u64(&each.heat);
         if (heat == 0)

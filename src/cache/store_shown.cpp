@@ -96,7 +96,16 @@ std::vector<Tagged> tagged() {
     return found;
 }
 
-// Whether each is like the pattern; also tried on nothing, so that a pattern that is none is always an error.
+// The server raises that only where a text is alike up to there.
+void require_whole(const std::string &pattern) {
+    bool escape = false;
+    for (const char each : pattern) // no encoding of a database has a backslash within a character
+        escape = !escape && each == '\\';
+    if (escape)
+        throw pg::Error(ERRCODE_INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character");
+}
+
+// Whether each is like the pattern.
 std::vector<char> alike(const std::vector<Tagged> &all, const std::string &pattern) {
     std::vector<char> answers(all.size());
     char *const answer = answers.data();
@@ -109,7 +118,6 @@ std::vector<char> alike(const std::vector<Tagged> &all, const std::string &patte
             pfree(given);
             return is;
         };
-        (void)is_like("", 0);
         for (size_t i = 0; i < all.size(); ++i)
             answer[i] = is_like(all[i].tag, all[i].length) ? 1 : 0;
         pfree(wanted);
@@ -121,15 +129,17 @@ std::vector<char> alike(const std::vector<Tagged> &all, const std::string &patte
 
 int64 clear() {
     stats::require_preloaded();
+    if (!made())
+        return 0;
     forget_fills(generations::rules_cell(MyDatabaseId));
-    return made() ? remove([](const Place &) { return true; }) : 0;
+    return remove([](const Place &) { return true; });
 }
 
 int64 invalidate_tags(const std::string &pattern) {
     stats::require_preloaded();
+    require_whole(pattern);
     if (!made())
         return 0;
-    (void)alike({}, pattern);
     forget_fills(generations::cell_of(MyDatabaseId, InvalidOid));
     const auto all = tagged();
     const auto answers = alike(all, pattern);

@@ -15,6 +15,8 @@ using Heat = std::uint64_t;
 struct CachePolicy {
     // Of how many entries the one that is worth least goes.
     static constexpr int sample = 16;
+    // Where memory is short: a few large ones among many small ones have to be met.
+    static constexpr int sample_for_memory = 128;
     // In turnovers: as many stores as the cache has room for entries.
     static constexpr double half_life = 2;
 
