@@ -3,6 +3,7 @@
 
 #include "cache/cells.hpp"
 #include "cache/prepared.hpp"
+#include "pg/guc_cache.hpp"
 #include "pg/hooks.hpp"
 
 namespace wc::cache::generations {
@@ -42,6 +43,8 @@ uint64 settled(uint32 cell) {
 } // namespace
 
 uint64 moment() noexcept {
+    if (board == nullptr)
+        return 0;
     const uint64 now = pg_atomic_read_u64(&board->clock);
     pg_memory_barrier(); // what the caller reads next is read after this
     return now;
@@ -64,12 +67,16 @@ uint32 everything_cell() noexcept {
 }
 
 bool note(uint32 cell, uint64 since, Dependency &out) noexcept {
+    if (board == nullptr)
+        return false;
     const uint64 generation = settled(cell);
     out = {cell, generation};
     return generation != 0 && generation <= since;
 }
 
 bool unchanged(const Dependency *noted, size_t count) noexcept {
+    if (board == nullptr)
+        return false;
     for (size_t i = 0; i < count; ++i)
         if (settled(noted[i].cell) != noted[i].generation)
             return false;
@@ -87,6 +94,8 @@ void unmark(uint32 cell) noexcept {
 // Never back: of two that move a cell at once the later must win, or a result that was noted between them would seem to
 // have seen both.
 void move(uint32 cell) noexcept {
+    if (board == nullptr)
+        return;
     const uint64 now = pg_atomic_add_fetch_u64(&board->clock, 1);
     pg_atomic_uint64 *generation = &board->cell[cell].generation;
     uint64 seen = pg_atomic_read_u64(generation);
@@ -109,7 +118,7 @@ uint32 held_by_prepared() noexcept {
 }
 
 void init() {
-    if (!pg::hooks::server_is_starting())
+    if (!pg::hooks::server_is_starting() || pg::settings::cache::entries == 0 || IsBinaryUpgrade)
         return;
     pg::hooks::shared_memory({block_name, size, start});
     follow_writers();

@@ -29,6 +29,8 @@ namespace wc::cache::generations {
 // Subscribes to transactions' ends and asks for the shared memory. Once, in _PG_init, while the server starts.
 void init();
 
+// Where there is no shared memory, or whitecross.cache_entries is 0, nothing can be noted, and nothing is unchanged.
+
 // The clock now: what moves later gets a generation higher than this.
 uint64 moment() noexcept;
 
