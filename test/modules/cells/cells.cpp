@@ -41,7 +41,36 @@ uint32 named_cell(const std::string &name, Oid database, Oid relation) {
     return generations::cell_of(database, relation);
 }
 
+// What a transaction writes when it has been asked to commit: where this library is loaded before the extension, after
+// the extension has been told.
+char *late = nullptr;
+
+extern "C" void write_late(XactEvent event, void *) {
+    if (late == nullptr || (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE))
+        return;
+    const char *sql = std::exchange(late, nullptr);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    SPI_connect();
+    SPI_execute(sql, false, 0);
+    SPI_finish();
+    PopActiveSnapshot();
+}
+
 } // namespace
+
+extern "C" {
+WC_EXPORT void _PG_init(void);
+void _PG_init(void) {
+    RegisterXactCallback(write_late, nullptr);
+}
+}
+
+// cells_write_late(sql): what this transaction does last.
+WC_FUNCTION(cells_write_late) {
+    const std::string sql = pg::required_text(fcinfo, 0, "sql");
+    late = pg::call([&] { return MemoryContextStrdup(TopMemoryContext, sql.c_str()); });
+    return pg::return_null(fcinfo);
+}
 
 // cell_state(kind, database, relation) -> its generation and its marks; kind: table, rules, names, everything.
 WC_FUNCTION(cell_state) {

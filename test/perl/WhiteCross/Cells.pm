@@ -26,6 +26,7 @@ CREATE FUNCTION cells.cells_usable() RETURNS bool AS '$library' LANGUAGE c;
 CREATE FUNCTION cells.cells_held() RETURNS int AS '$library' LANGUAGE c;
 CREATE FUNCTION cells.cells_marked() RETURNS int AS '$library' LANGUAGE c;
 CREATE FUNCTION cells.cells_wrote(relation oid) RETURNS bool AS '$library' LANGUAGE c STRICT;
+CREATE FUNCTION cells.cells_write_late(sql text) RETURNS void AS '$library' LANGUAGE c STRICT;
 SQL
     my $self = bless { schemas => $options{schemas} // ['public'], known => {} }, $class;
     $self->connect($node, $database);
