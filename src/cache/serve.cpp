@@ -12,6 +12,7 @@
 #include "cache/secret.hpp"
 #include "cache/stats.hpp"
 #include "cache/watch.hpp"
+#include "pg/freed_memory.hpp"
 #include "pg/guc_cache.hpp"
 
 #include <algorithm>
@@ -100,6 +101,7 @@ Taken look(const Asked &asked) {
     store::Copy copy;
     if (store::find(asked.digest, copy) != store::Look::Hit)
         return Taken::No;
+    pg::keep_freed_memory();
     const Taken taken = take(asked, copy.bytes, copy.size);
     pfree(copy.bytes);
     return taken;
