@@ -110,12 +110,16 @@ double Run::operator()(ParamListInfo values) {
     pg::call([=] {
         if (SPI_connect() != SPI_OK_CONNECT)
             elog(ERROR, "could not connect to the server programming interface");
+        // Planning evaluates functions of constants, which may read what they don't say that they read: so it has a
+        // snapshot of now, and is done each time. The server would keep the plan of a query that has no parameters.
+        PushActiveSnapshot(GetTransactionSnapshot());
         SPIExecuteOptions options = {};
-        options.params = values;
+        options.params = values != nullptr ? values : makeParamList(0);
         options.dest = rows;
         const int code = SPI_execute_plan_extended(plan, &options);
         if (code < 0)
             elog(ERROR, "statement failed in the server programming interface: %s", SPI_result_code_string(code));
+        PopActiveSnapshot();
         SPI_finish();
     });
     return static_cast<double>(pg::clock::microseconds() - began) / 1e3;
