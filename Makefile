@@ -40,6 +40,7 @@ SQL_PARTS = \
 	sql/functions/health.sql \
 	sql/functions/database_metrics.sql \
 	sql/functions/server_metrics.sql \
+	sql/functions/cache_metrics.sql \
 	sql/functions/metrics.sql \
 	sql/objects/columns.sql \
 	sql/objects/constraints.sql \

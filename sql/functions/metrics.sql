@@ -18,7 +18,8 @@ DECLARE
     families constant text[] := ARRAY['extension', 'view', 'view_rows', 'refresh', 'refresh_last', 'refresh_schedule', 'change_log', 'index', 'indexes',
                                       'health', 'health_checks', 'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
-                                      'replication', 'replay', 'pooler', 'pools', 'pool_waits', 'pooled_databases', 'monitor', 'alerts', 'queries', 'query_patterns'];
+                                      'replication', 'replay', 'pooler', 'pools', 'pool_waits', 'pooled_databases', 'monitor', 'alerts', 'queries', 'query_patterns',
+                                      'cache', 'cache_limits', 'cache_refusals', 'cache_second_tier', 'cache_second_tier_state'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),
@@ -26,7 +27,9 @@ BEGIN
     END IF;
     RETURN QUERY SELECT m.name, m.type, m.help, m.labels, m.value FROM @extschema@.wc_database_metrics(family) AS m
                   UNION ALL
-                 SELECT m.name, m.type, m.help, m.labels, m.value FROM @extschema@.wc_server_metrics(family) AS m;
+                 SELECT m.name, m.type, m.help, m.labels, m.value FROM @extschema@.wc_server_metrics(family) AS m
+                  UNION ALL
+                 SELECT m.name, m.type, m.help, m.labels, m.value FROM @extschema@.wc_cache_metrics(family) AS m;
 END
 $metrics$;
 COMMENT ON FUNCTION @extschema@.wc_metrics(text) IS

@@ -32,6 +32,14 @@ BEGIN
             -- But for the one that says that this check itself is critical.
             SELECT a.name, a.subject, a.level FROM @extschema@.wc_alerts AS a
              WHERE a.name <> 'unhealthy' AND (a.database IS NULL OR a.database = current_database())
+        ), cache AS MATERIALIZED (
+            SELECT c.here, c.hits, c.misses, c.evictions, c.bytes, c.entries, c.second_tier
+              FROM (SELECT s.database = current_database() AS here, s.hits, s.misses, s.evictions, s.second_tier,
+                           sum(s.bytes) OVER () AS bytes, sum(s.entries) OVER () AS entries
+                      FROM @extschema@.wc_cache_stats AS s) AS c
+             WHERE c.here
+        ), prepared AS MATERIALIZED (
+            SELECT count(*) AS number, max(now() - x.prepared) AS age FROM pg_prepared_xacts AS x WHERE x.database = current_database()
         ), unlogged AS MATERIALIZED (
             -- What keeps an error from the log keeps it from being counted.
             SELECT b.value, b.place, b.command
@@ -148,6 +156,30 @@ BEGIN
             SELECT 32, 'alerts', 'warning', format('there was no room for %s more, the last time %s', a.refused, date_trunc('second', a.last_refused)),
                    format('ALTER SYSTEM SET whitecross.alerts_max = %s; -- and restart the server', 2 * a.max)
               FROM @extschema@.wc_alert_status() AS a WHERE a.last_refused > now() - interval '1 hour'
+            UNION ALL
+            -- Each place has changed hands ten times, and more results were put out than were of use.
+            SELECT 33, 'result cache', 'warning',
+                   format('of %s questions %s were hits, and %s results gave their place to others: there is room for %s', c.hits + c.misses, c.hits, c.evictions,
+                          CASE WHEN taken.places THEN format('%s results', current_setting('whitecross.cache_entries')) ELSE current_setting('whitecross.cache_size') END),
+                   CASE WHEN taken.places THEN format('ALTER SYSTEM SET whitecross.cache_entries = %s; -- and restart the server', 2 * current_setting('whitecross.cache_entries')::bigint)
+                        ELSE format('ALTER SYSTEM SET whitecross.cache_size = %L; -- and restart the server', pg_size_bytes(current_setting('whitecross.cache_size')) * 2 / 1024 || 'kB') END
+              FROM cache AS c
+             CROSS JOIN LATERAL (SELECT c.entries >= 0.9 * current_setting('whitecross.cache_entries')::bigint AS places) AS taken
+             WHERE c.evictions > 10 * current_setting('whitecross.cache_entries')::bigint AND c.evictions > c.hits
+            UNION ALL
+            SELECT 33, 'result cache', 'warning',
+                   CASE c.second_tier WHEN 'no keys' THEN 'Redis is not used: the file of its keys is not there, or can''t be used'
+                                      ELSE 'Redis has failed, and is left alone for a while' END,
+                   CASE c.second_tier WHEN 'no keys' THEN 'SHOW whitecross.redis_key_file; -- is it there, owned by the server''s user, and readable by nobody else? The server''s log has the error.'
+                                      ELSE 'SELECT database, second_tier, second_tier_errors, second_tier_timeouts FROM @extschema@.wc_cache_stats;' END
+              FROM cache AS c WHERE c.second_tier IN ('no keys', 'down', 'probing')
+            UNION ALL
+            -- What it has written is cached by nobody until it ends.
+            SELECT 33, 'result cache', 'warning',
+                   format('%s transactions are prepared, the oldest for %s: what they have written is not cached', p.number, date_trunc('second', p.age)),
+                   'SELECT gid, prepared, owner FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared; -- COMMIT PREPARED or ROLLBACK PREPARED what nobody ends'
+              FROM prepared AS p CROSS JOIN cache AS c
+             WHERE p.age > interval '5 minutes' AND c.hits + c.misses > 0
         ), checks (place, check_name, good) AS (
             SELECT 22, 'statement statistics', format('%s of at most %s patterns of statements are kept', k.patterns, k.max_patterns) FROM known AS k
             UNION ALL SELECT 23, 'query history', 'written ' || coalesce(date_trunc('second', now() - h.written_at) || ' ago', 'never yet') FROM history AS h
@@ -162,6 +194,12 @@ BEGIN
             UNION ALL SELECT 31, 'pooler', CASE WHEN p.connected THEN format('PgBouncer answers, with %s pools', p.pools)
                                               WHEN p.configured THEN 'PgBouncer was not asked yet' ELSE 'no PgBouncer is watched' END FROM pooler AS p
             UNION ALL SELECT 32, 'alerts', 'no alert is raised'
+            UNION ALL SELECT 33, 'result cache',
+                             CASE WHEN current_setting('whitecross.cache_entries')::bigint = 0 THEN 'there is none: whitecross.cache_entries is 0'
+                                  WHEN pg_is_in_recovery() THEN 'it is off on a standby'
+                                  WHEN coalesce(c.hits + c.misses, 0) = 0 THEN 'nothing was asked of it'
+                                  ELSE format('of %s questions %s were hits', c.hits + c.misses, c.hits) END
+                        FROM (VALUES (1)) AS one (one) LEFT JOIN cache AS c ON true
         )
         SELECT c.place, c.check_name, coalesce(f.status, 'ok'), coalesce(f.detail, c.good), f.hint
           FROM checks AS c LEFT JOIN findings AS f ON f.place = c.place;

@@ -137,7 +137,7 @@ my @forms  = (
     [ 'district', $costly, 'SELECT * FROM wc_suggest_indexes_skipped() /* wc_unjudged_statements */', 'SELECT wc_reset_query_stats()' ],
     [ 'district', $costly, 'SELECT * FROM wc_health_check()' ],
     [ 'district', $costly, 'SELECT * FROM wc_server_health()' ],
-    [ 'district', $costly, 'SELECT * FROM wc_metrics() /* wc_database_metrics, wc_server_metrics, wc_metric_views */' ],
+    [ 'district', $costly, 'SELECT * FROM wc_metrics() /* wc_database_metrics, wc_server_metrics, wc_cache_metrics, wc_metric_views */' ],
     [ 'district', $costly, 'SELECT wc_prometheus()' ],
     [ 'district', $costly, 'SELECT wc_healthy()' ],
 );

@@ -51,6 +51,10 @@ my %afterwards = (
             'the jobs are there, with their role');
         is($node->safe_psql('postgres', q{SELECT schedule FROM cron.job WHERE jobname = 'whitecross school daily'}), '30 * * * *', 'at the minute of 4:30 in Chicago');
     },
+    'Result cache' => sub {
+        is(school(q{SELECT hits || ' ' || stores FROM wc_cache_stats WHERE database = 'school'}), '1 2', 'two results were stored, one of them asked for again');
+        is(school('SELECT count(*) FROM wc_cache_entries'), 0, 'and the cache is empty again');
+    },
     'Migrations of the application' => sub {
         is(school(q{SELECT character_maximum_length FROM information_schema.columns WHERE table_name = 'students' AND column_name = 'firstName'}),
             300, 'the migration was made');

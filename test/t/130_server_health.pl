@@ -29,7 +29,7 @@ sub follow {
 
 sql('SELECT wc_reset_query_stats(), wc_reset_slow_queries(), wc_reset_n_plus_one(), wc_reset_constraint_violations()');
 is(sql(q{SELECT string_agg(check_name || ' ' || status, ', ' ORDER BY place) FROM wc_server_health()}),
-    'statement statistics ok, query history ok, slow queries ok, N+1 patterns ok, constraint violations ok, violations seen ok, index usage ok, privacy of the log warning, monitor ok, pooler ok, alerts ok',
+    'statement statistics ok, query history ok, slow queries ok, N+1 patterns ok, constraint violations ok, violations seen ok, index usage ok, privacy of the log warning, monitor ok, pooler ok, alerts ok, result cache ok',
     'a new server has only its way to log to be warned of');
 
 # ---- The log.
@@ -142,7 +142,7 @@ $node->reload;
 ok($node->poll_query_until('school', q{SELECT bool_and(status = 'ok') FROM wc_health_check() WHERE check_name IN ('pooler', 'alerts')}), 'and over when none is configured');
 
 # ---- Any role may ask, and sees of statements its own.
-is(sql('SET ROLE reader; SELECT count(*) FROM wc_health_check() WHERE check_name IN (SELECT s.check_name FROM wc_server_health() AS s)'), '11', 'any role may ask');
+is(sql('SET ROLE reader; SELECT count(*) FROM wc_health_check() WHERE check_name IN (SELECT s.check_name FROM wc_server_health() AS s)'), '12', 'any role may ask');
 is(sql(q{SET ROLE reader; SELECT status FROM wc_health_check() WHERE check_name = 'N+1 patterns'}), 'ok', 'others\' loops are not told');
 
 # ---- Not preloaded: what needs no memory is told all the same.

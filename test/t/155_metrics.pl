@@ -230,7 +230,7 @@ my %less = %{ sound('not preloaded') };
 sub names { return map { /^(\w+)/ ? ($1 => 1) : () } keys %{ $_[0] } }
 my %named = names(\%first);
 my %left  = names(\%less);
-is(join(' ', grep { !$left{$_} } sort keys %named), join(' ', grep { /^whitecross_(?:queries|query_patterns|constraint|health|monitor|alerts|pool|pooler|pooled)_/ } sort keys %named),
+is(join(' ', grep { !$left{$_} } sort keys %named), join(' ', grep { /^whitecross_(?:queries|query_patterns|constraint|health|monitor|alerts|pool|pooler|pooled|cache)_/ } sort keys %named),
     'what is counted in shared memory is left out');
 
 done_testing();

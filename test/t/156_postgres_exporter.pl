@@ -70,6 +70,7 @@ is(sql(q{SELECT value FROM wc_metrics('pooler') WHERE name = 'whitecross_pooler_
 $node->psql('school', 'INSERT INTO students (id) VALUES (NULL);' x 2, on_error_stop => 0);
 sql(q{SET whitecross.slow_query_threshold = 0; SELECT count(*) FROM students; SELECT wc_refresh('allergy_summary'); REFRESH MATERIALIZED VIEW mv_compliance_status});
 sql('DROP MATERIALIZED VIEW mv_medication_schedule CASCADE');
+sql(q{SELECT wc_cached_json('SELECT count(*) FROM students'); SELECT wc_cached_json('SELECT count(*) FROM students'); SELECT wc_cached_json('SELECT now()')});
 sql('SELECT pg_stat_force_next_flush()');
 my $exporter = start_exporter($node, "$monitoring/postgres_exporter.yml", 'school', 'other');
 END { local $?; stop_exporter($exporter) if $exporter }
@@ -98,6 +99,7 @@ my $served = fetch($exporter->{port}, '/metrics');
 my $after  = look();
 my ($series, $types, $helps) = parse_exposition($served, leave_out => ['server']);
 ok(exists $series->{'whitecross_pool_waits_seen_total{database="school",user="clerk"}'}, 'pools are served');
+is($series->{'whitecross_cache_hits_total{database="school"}'}, 1, 'so is the result cache');
 my %ours = map { $_ => $series->{$_} } grep { /^whitecross_/ } keys %$series;
 is(join("\n", grep { !exists $ours{$_} } sort keys %$before), '', 'every series of wc_metrics is served');
 is(join("\n", grep { !exists $before->{$_} } sort keys %ours), '', 'and no other');

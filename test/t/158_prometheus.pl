@@ -15,6 +15,7 @@ use WhiteCross::Test;
 my $monitoring = tree() . '/monitoring';
 my $node = new_node('prometheus', conf => "whitecross.monitor_interval = '1s'\n");
 make_database($node, 'school', 'reference', students => 20);
+$node->safe_psql('school', q{SELECT wc_cached_json('SELECT count(*) FROM students'); SELECT wc_cached_json('SELECT now()')});
 my ($made) = run_tool('', 'psql', '-X', '-q', '-h', $node->host, '-p', $node->port, '-d', 'school', '-f', "$monitoring/role.sql");
 is($made, 0, 'the role is made');
 my $exporter = start_exporter($node, "$monitoring/postgres_exporter.yml", 'school');
@@ -64,8 +65,8 @@ is(join("\n", map { "$_->{name}: $_->{lastError}" } grep { $_->{lastError} } rul
 is(join(' ', map { $_->{labels}{alertname} } grep { $_->{state} eq 'firing' } @{ ask('alerts')->{alerts} }), '', 'nothing fires');
 
 my $dashboard = decode_json(slurp_file("$monitoring/dashboard.json"));
-# What such a server has nothing of: a pooler, standbys, a host's exporter, alerts, violations.
-my $absent = qr/whitecross_(?:pool|alerts|replication|replay|health_check_failing|constraint_recent)|node_/;
+# What such a server has nothing of: a pooler, a Redis, standbys, a host's exporter, alerts, violations.
+my $absent = qr/whitecross_(?:pool|cache_second_tier|alerts|replication|replay|health_check_failing|constraint_recent)|node_/;
 for my $panel (@{ $dashboard->{panels} }) {
     for my $target (@{ $panel->{targets} // [] }) {
         my $data = query($target->{expr} =~ s/\$__rate_interval/1m/gr =~ s/\$(?:instance|database)/.*/gr);
