@@ -1,10 +1,13 @@
 // What differs between server versions.
 #include "pg/compat.hpp"
 
+#include <algorithm>
+
 extern "C" {
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "port/pg_bitutils.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
@@ -148,32 +151,45 @@ int reserved_connections() {
 #endif
 }
 
-int fast_path_slots() {
+namespace {
+
+// A word is of 16 slots, with three bits each, of the modes up to ROW EXCLUSIVE.
+int row_exclusive_in(uint64 modes, const Oid *relations, Oid *out, int most) {
+    constexpr uint64 third_bits = 04444444444444444ULL;
+    static_assert(third_bits == ((uint64{1} << 48) - 1) / 7 * 4);
+    int found = 0;
+    for (uint64 held = modes & third_bits; held != 0; held &= held - 1, ++found)
+        if (found < most)
+            out[found] = relations[pg_rightmost_one_pos64(held) / 3];
+    return found;
+}
+
+} // namespace
+
+int fast_path_row_exclusive(Oid *out, int most) {
 #if PG_VERSION_NUM >= 180000
-    return FastPathLockSlotsPerBackend();
+    int found = 0;
+    for (int group = 0; group < FastPathLockGroupsPerBackend; ++group)
+        found += row_exclusive_in(MyProc->fpLockBits[group], &MyProc->fpRelId[group * FP_LOCK_SLOTS_PER_GROUP],
+                                  out + std::min(found, most), std::max(most - found, 0));
+    return found;
 #else
-    return FP_LOCK_SLOTS_PER_BACKEND;
+    return row_exclusive_in(MyProc->fpLockBits, MyProc->fpRelId, out, most);
 #endif
 }
 
-// Three bits a slot: the modes up to ROW EXCLUSIVE.
-bool fast_path_holds(int slot, LOCKMODE mode) {
-    constexpr int bits = 3;
-#if PG_VERSION_NUM >= 180000
-    const uint64 modes =
-        MyProc->fpLockBits[slot / FP_LOCK_SLOTS_PER_GROUP] >> (bits * (slot % FP_LOCK_SLOTS_PER_GROUP));
-#else
-    const uint64 modes = MyProc->fpLockBits >> (bits * slot);
-#endif
-    return ((modes >> (mode - 1)) & 1) != 0;
-}
-
-bool holds_no_lock(int partition) {
+uint32 partitions_with_own_locks() {
+    static_assert(NUM_LOCK_PARTITIONS <= 32);
+    uint32 found = 0;
+    for (uint32 partition = 0; partition < NUM_LOCK_PARTITIONS; ++partition) {
 #if PG_VERSION_NUM >= 160000
-    return dlist_is_empty(&MyProc->myProcLocks[partition]);
+        const bool none = dlist_is_empty(&MyProc->myProcLocks[partition]);
 #else
-    return SHMQueueEmpty(&MyProc->myProcLocks[partition]);
+        const bool none = MyProc->myProcLocks[partition].next == &MyProc->myProcLocks[partition];
 #endif
+        found |= none ? 0 : uint32{1} << partition;
+    }
+    return found;
 }
 
 void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argument), void *argument) {

@@ -71,14 +71,13 @@ inline Walker walker(bool (*function)(Node *, void *)) {
 }
 #endif
 
-// Of this process, the locks on relations that it has without a place in the table that all sessions share: how many it
-// may have, and whether the one in a slot is held in this mode. The second under MyProc->fpInfoLock.
-int fast_path_slots();
-bool fast_path_holds(int slot, LOCKMODE mode);
+// Of this process, the tables that it has locked ROW EXCLUSIVE without a place in the lock table that all sessions
+// share: how many there are, and the OIDs of the first `most`. Under MyProc->fpInfoLock.
+int fast_path_row_exclusive(Oid *out, int most);
 
-// The others, by partition of the shared table: whether there are none (a look, without a lock), and each of them,
-// under the partition's lock. Neither allocates nor fails.
-bool holds_no_lock(int partition);
+// The others, by partition of the shared table: in which there are some, a bit for each (a look, without a lock), and
+// each of one partition, under its lock. Neither allocates nor fails.
+uint32 partitions_with_own_locks();
 void each_own_lock(int partition, void (*seen)(const PROCLOCK *mine, void *argument), void *argument);
 
 // Whether a lock in a list of all is held by a transaction that was prepared before the server started; then its id.

@@ -4,7 +4,11 @@
 #include "pg/compat.hpp"
 #include "pg/locked.hpp"
 
+#include <algorithm>
+#include <array>
+
 extern "C" {
+#include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 }
@@ -29,10 +33,17 @@ struct List {
 
 // Locks that are weak enough not to be in the table that all sessions share; of those of writers, ROW EXCLUSIVE.
 void add_fast_path(List &list) {
-    const Locked kept_in_place(&MyProc->fpInfoLock, LW_SHARED);
-    for (int slot = 0; slot < compat::fast_path_slots(); ++slot)
-        if (compat::fast_path_holds(slot, RowExclusiveLock))
-            list.add(MyDatabaseId, MyProc->fpRelId[slot]);
+    std::array<Oid, 256> relations;
+    int count = 0;
+    {
+        const Locked kept_in_place(&MyProc->fpInfoLock, LW_SHARED);
+        count = compat::fast_path_row_exclusive(relations.data(), static_cast<int>(relations.size()));
+    }
+    const auto listed = std::min(static_cast<size_t>(count), relations.size());
+    for (size_t i = 0; i < listed; ++i)
+        list.add(MyDatabaseId, relations[i]);
+    if (listed < static_cast<size_t>(count))
+        list.count = std::max(list.count, list.most) + 1; // more than anybody asks for
 }
 
 void add_lock(List &list, const PROCLOCK *mine) {
@@ -49,9 +60,8 @@ size_t of_writers(Held *held, size_t most) noexcept {
     // In this order: another session may move a lock of ours from the first place to the second, never back. So a list
     // of the second that is found empty has nothing in it that was not found in the first.
     add_fast_path(list);
-    for (int partition = 0; partition < NUM_LOCK_PARTITIONS; ++partition) {
-        if (compat::holds_no_lock(partition))
-            continue;
+    for (uint32 left = compat::partitions_with_own_locks(); left != 0; left &= left - 1) {
+        const int partition = pg_rightmost_one_pos32(left);
         const Locked kept_in_place(LockHashPartitionLockByIndex(partition), LW_SHARED);
         compat::each_own_lock(
             partition, [](const PROCLOCK *mine, void *to) { add_lock(*static_cast<List *>(to), mine); }, &list);
