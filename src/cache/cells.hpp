@@ -32,9 +32,10 @@ constexpr const char *block_name = "whitecross cache generations";
 
 struct Board {
     LWLock *lock;
-    pg_atomic_uint64 clock; // counts the moves of all cells, so that no generation comes twice
-    pg_atomic_uint32 ready; // 0: what prepared transactions of before the start have written is not known yet
-    pg_atomic_uint32 records;
+    pg_atomic_uint64 clock;   // counts the moves of all cells, so that no generation comes twice
+    pg_atomic_uint32 ready;   // 0: what prepared transactions of before the start have written is not known yet
+    pg_atomic_uint32 records; // of prepared transactions, in use
+    pg_atomic_uint64 endings; // moves when a prepared transaction has been committed or rolled back
     Cell cell[cells];
 };
 

@@ -23,6 +23,7 @@ void start(void *block, LWLock *lock, bool fresh) {
         pg_atomic_init_u64(&board->clock, 1);
         pg_atomic_init_u32(&board->ready, 0);
         pg_atomic_init_u32(&board->records, 0);
+        pg_atomic_init_u64(&board->endings, 0);
         for (Cell &cell : board->cell) {
             pg_atomic_init_u64(&cell.generation, 1);
             pg_atomic_init_u32(&cell.marks, 0);

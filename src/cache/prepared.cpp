@@ -25,8 +25,11 @@ Record *records = nullptr;
 // This session's, between the moment before it is prepared and that after.
 Record *own = nullptr;
 
-// One look-up in the cache asks for so many of them: some sites keep hundreds.
+// One look-up in the cache asks for so many of them, lest one of many hundreds be slow.
 constexpr uint32 most_looks = 8;
+
+// Who ends a prepared transaction says so. Should a way to end one be unknown here, it is found out after so many.
+constexpr uint32 calls_between_looks = 64;
 
 Record *first_free() {
     for (Size i = 0; i < most_records(); ++i)
@@ -199,20 +202,38 @@ void kept(bool too_late) noexcept {
 }
 
 // The record stays: what failed may have failed after it was prepared. Who asks next finds out.
-void dropped() noexcept {
-    own = nullptr;
+bool dropped() noexcept {
+    return std::exchange(own, nullptr) != nullptr;
+}
+
+void ended() noexcept {
+    if (pg_atomic_read_u32(&board->records) > 0)
+        pg_atomic_fetch_add_u64(&board->endings, 1);
 }
 
 void settle() {
-    static uint32 next = 0;
-    const Size all = most_records();
-    Size looks = 0;
-    for (Size i = 0; i < all && looks < most_looks && pg_atomic_read_u32(&board->records) > 0; ++i) {
-        Record *record = &records[next++ % all];
-        if (TransactionIdIsValid(record->transaction)) {
-            pg::call([=] { settle_one(record); });
-            ++looks;
+    static constinit uint64 endings = 0; // when this session began to look for the last time
+    static constinit uint32 calls = 0;
+    static constinit Size place = 0;  // where it goes on; 0: it looked at all
+    static constinit uint32 used = 0; // of the records, so far
+    if (place == 0) {
+        const uint64 now = pg_atomic_read_u64(&board->endings);
+        if (now == endings && ++calls % calls_between_looks != 0)
+            return;
+        endings = now;
+        used = 0;
+    }
+    for (uint32 looks = 0; looks < most_looks; ++looks) {
+        while (place < most_records() && !TransactionIdIsValid(records[place].transaction))
+            ++place;
+        if (place == most_records() || used >= pg_atomic_read_u32(&board->records)) {
+            place = 0;
+            return;
         }
+        Record *record = &records[place++];
+        pg::call([=] { settle_one(record); });
+        if (TransactionIdIsValid(record->transaction))
+            ++used;
     }
 }
 

@@ -26,7 +26,11 @@ void keep(TransactionId transaction, const CellList &marked);
 void kept(bool too_late) noexcept;
 void dropped() noexcept;
 
-// Moves the cells of those that have committed, and takes the marks away of those and of those rolled back. Throws.
+// This session has committed or rolled back a prepared transaction, or may have. Neither allocates nor fails.
+void ended() noexcept;
+
+// Moves the cells of those that have committed, and takes the marks away of those and of those rolled back. Looks when
+// one has ended, and from time to time. Throws.
 void settle();
 
 // After a start of the server, or the end of a standby's recovery: marks what transactions have written that were

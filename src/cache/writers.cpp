@@ -29,10 +29,12 @@ struct Ending {
     bool collected; // before its end
     CommandId command;
     bool visible; // by now, to everybody
+    bool failed;  // to be prepared
 };
 
 constinit Ending ending = {};
 constinit bool catalogue_touched = false; // by a utility statement of this transaction
+constinit bool ends_prepared = false;     // such a statement
 
 constinit std::array<Held, CellList::most> held = {};
 
@@ -156,14 +158,22 @@ WC_HOT void at_end(XactEvent event) {
         break;
     default:
         unmark_all();
-        prepared::dropped();
+        ending.failed = prepared::dropped();
         break;
     }
     ending.collected = false;
     catalogue_touched = false;
+    // Apply workers end prepared transactions without a statement.
+    if (ends_prepared || IsBackgroundWorker)
+        prepared::ended();
+    ends_prepared = false;
 }
 
 WC_HOT void after_end(bool committed) {
+    if (ending.failed) {
+        ending.failed = false;
+        prepared::ended();
+    }
     if (!ending.visible || !committed)
         return;
     for (uint32 i = 0; i < ending.marked.count; ++i)
@@ -173,6 +183,11 @@ WC_HOT void after_end(bool committed) {
 }
 
 void before_utility(Node *statement) {
+    if (IsA(statement, TransactionStmt)) {
+        const auto kind = reinterpret_cast<TransactionStmt *>(statement)->kind;
+        ends_prepared = kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED;
+        return;
+    }
     if (!catalogue_touched)
         catalogue_touched = pg::call([=] { return pg::catalogue_changes::may_change(statement); });
 }

@@ -67,6 +67,12 @@ moves('too many tables', join(' ', 'BEGIN;', (map { "CREATE TABLE many_$_ (id in
 $session->ask(q{ROLLBACK PREPARED 'first';});
 settles('rolled back', '');
 
+# While one is there and none has ended, who asks does not look; should one end unseen, it is found out in a while.
+$session->ask($prepare);
+$cells->ask('SELECT cells.cells_usable();') for 1 .. 3;
+$session->ask(q{ROLLBACK PREPARED 'first';});
+settles('the next who asks after its end does', '');
+
 # ---- What fails on its way.
 $session->ask(q{BEGIN; UPDATE b SET v = v; PREPARE TRANSACTION 'taken';});
 settles('one is there', 'b!');
