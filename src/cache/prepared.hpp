@@ -21,10 +21,10 @@ void start(Record *records, bool fresh);
 // taken nothing over.
 void keep(TransactionId transaction, const CellList &marked);
 
-// It has been prepared, or has failed after all. too_late: it may have written more than was kept. Neither allocates
-// nor fails.
+// It has been prepared; too_late: it may have written more than was kept. Or it has failed after all: whether there was
+// one that is to be looked for, when it has given its locks back. Neither allocates nor fails.
 void kept(bool too_late) noexcept;
-void dropped() noexcept;
+bool dropped() noexcept;
 
 // This session has committed or rolled back a prepared transaction, or may have. Neither allocates nor fails.
 void ended() noexcept;

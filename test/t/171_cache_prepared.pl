@@ -88,11 +88,12 @@ $session->ask(join ' ', map { "BEGIN; INSERT INTO a VALUES ($_ + 100, 0); PREPAR
 is(marked(), '1|9', 'nine hold the same table');
 $session->ask(join ' ', map { "COMMIT PREPARED 'n $_';" } 2 .. 9);
 settles('eight are over', 'a!');
+$cells->ask('SELECT cells.cells_usable();'); # who asks looks at eight of them
 is(marked(), '1|1', 'one is not');
 my $records = $node->safe_psql('school', q{SELECT current_setting('max_prepared_transactions')::int + 200});
 $session->ask("BEGIN; UPDATE b SET v = v; PREPARE TRANSACTION 'r'; COMMIT PREPARED 'r';") for 1 .. $records;
 cmp_ok($cells->ask('SELECT cells.cells_held();'), '<', $records, 'records are used again');
-$cells->ask('SELECT cells.cells_usable();') for 1 .. 40; # each looks at a few
+$cells->ask('SELECT cells.cells_usable();') for 1 .. 40;
 is(marked(), '1|1', 'who asks settles them');
 $session->ask(q{ROLLBACK PREPARED 'n 1';});
 settles('the last', '');
