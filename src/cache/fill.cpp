@@ -136,7 +136,7 @@ bool fetch(const Asked &asked, const second_tier::Name &name) {
     const Findings findings = {{entry.tables, entry.tables + entry.table_count},
                                {entry.dependencies, entry.dependencies + entry.dependency_count}};
     store::put(asked.digest,
-               about(asked, findings, std::min(entry.ttl_ms, asked.parameters.ttl_ms), entry.cost_ms, entry.since),
+               about(asked, findings, std::min(entry.ttl_ms, asked.parameters.ttl_ms), entry.cost_ms, asked.since),
                aligned, size);
     return true;
 }
