@@ -31,11 +31,14 @@ void tell_position(void *text) {
 }
 
 [[noreturn]] void raise_count(int wanted, int given) {
-    if (wanted > given)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_PARAMETER), errmsg("there is no value for parameter $%d", wanted),
-                        errdetail("The query has parameters up to $%d, and %d values are given.", wanted, given)));
-    ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION), errmsg("there is no parameter $%d in the query", given),
-                    errdetail("The query has parameters up to $%d, and %d values are given.", wanted, given)));
+    const bool too_few = wanted > given;
+    const char *const parameters =
+        wanted == 0 ? "The query has no parameters" : psprintf("The query has parameters up to $%d", wanted);
+    ereport(ERROR, (errcode(too_few ? ERRCODE_UNDEFINED_PARAMETER : ERRCODE_PROTOCOL_VIOLATION),
+                    too_few ? errmsg("there is no value for parameter $%d", wanted)
+                            : errmsg("there is no parameter $%d in the query", given),
+                    errdetail_plural("%s, and %d value is given.", "%s, and %d values are given.",
+                                     static_cast<unsigned long>(given), parameters, given)));
 }
 
 // The types of a statement's parameters.

@@ -44,8 +44,9 @@ is(asked('SELECT $1::pair AS p, $2::int[] AS i, $3::short AS s', [ '(1,x)', '{1,
 is(asked('SELECT $1 AS a, $2 IS NULL AS b, $3 AS c', [ '1', undef, undef ]), '{"a": "1", "b": true, "c": null}', 'text where nothing tells, and NULL');
 is(asked('SELECT id FROM t WHERE id = ANY ($1) ORDER BY id', ['{1,2}']), '{"id": 1} {"id": 2}', 'an array');
 is(asked('SELECT $2::int AS b', [ 'nobody asks', '2' ]), '{"b": 2}', 'one that is not used');
-is(asked('SELECT id FROM t WHERE id = $2', ['1']), '42P02 | there is no value for parameter $2 | The query has parameters up to $2, and 1 values are given.', 'too few values');
+is(asked('SELECT id FROM t WHERE id = $2', ['1']), '42P02 | there is no value for parameter $2 | The query has parameters up to $2, and 1 value is given.', 'too few values');
 is(asked('SELECT id FROM t WHERE id = $1', [ '1', '2' ]), '08P01 | there is no parameter $2 in the query | The query has parameters up to $1, and 2 values are given.', 'too many values');
+is(asked('SELECT id FROM t WHERE id = 1', ['1']), '08P01 | there is no parameter $1 in the query | The query has no parameters, and 1 value is given.', 'a value, but no parameter');
 is(asked('SELECT $1::int + $1::text', ['1']) =~ s/ \|.*//r, '42883', 'of a type that does not fit');
 
 # ---- Values are not told.
