@@ -1,14 +1,14 @@
 /*
  * usage: turns ROUNDS EXECUTIONS CLIENTS {NAME sql CONNINFO STATEMENT | NAME redis SOCKET NAME}...
  *
- * How long a client waits for an answer, by several ways that take turns: in each round EXECUTIONS by each way, one way after the other, each
- * round in another order, so that what else the machine does is in all of them. With several CLIENTS each has connections of its own, and all
+ * How long a client waits for an answer, by several ways that take turns: in each round EXECUTIONS by each way, fewer by one that has taken
+ * 20 ms by then, one way after the other, each round in another order, so that what else the machine does is in all of them. With several CLIENTS each has connections of its own, and all
  * are at the same way at the same time.
  *
  * sql: a prepared statement, by libpq. Where it has a parameter, that is a number which is never given twice. redis: GET, by hiredis, over
  * the same kind of socket, of the bytes that the way of that name, which stands before it, answers with.
  *
- * Prints for each way: its name, how many bytes it answers with, then in microseconds the median, the 99th of a hundred and the mean of what
+ * Prints for each way: its name, how many bytes it answers with, how many executions there were, then in microseconds the median, the 99th of a hundred and the mean of what
  * the clients waited; of the processor time that the server's process took for one (sql alone; by the kernel's own account,
  * /proc/PID/schedstat) the median over the rounds, and the median of its differences from the first way in the same round.
  */
@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { most_ways = 12, most_clients = 16, rounds_before = 3 };
+enum { most_ways = 12, most_clients = 16, rounds_before = 3, longest_turn = 20000 };
 
 struct way {
     const char *name, *where, *statement;
@@ -28,6 +28,7 @@ struct way {
     int parameters;
     long bytes;
     double *waited;   /* of all clients, rounds and executions */
+    long count[most_clients]; /* of each client's executions */
     double *spent;    /* of all clients and rounds: one execution */
 };
 
@@ -145,7 +146,9 @@ static void *client(void *argument) {
             struct way *way = &ways[i];
             pthread_barrier_wait(&together);
             const double before = context[i] ? 0 : processor_time(PQbackendPID(connection[i]));
-            for (int n = 0; n < executions; ++n) {
+            const double began = now();
+            int n = 0;
+            for (; n == 0 || (n < executions && now() - began < longest_turn); ++n) {
                 const long number = 1 + n + (long)executions * (round + rounds_before + (long)(rounds + rounds_before) * me);
                 const double asked = now();
                 if (context[i]) {
@@ -157,10 +160,10 @@ static void *client(void *argument) {
                     PQclear(result);
                 }
                 if (round >= 0)
-                    way->waited[(me * (long)rounds + round) * executions + n] = now() - asked;
+                    way->waited[me * (long)rounds * executions + way->count[me]++] = now() - asked;
             }
             if (round >= 0 && !context[i])
-                way->spent[me * rounds + round] = (processor_time(PQbackendPID(connection[i])) - before) / executions;
+                way->spent[me * rounds + round] = (processor_time(PQbackendPID(connection[i])) - before) / n;
         }
     for (int i = 0; i < way_count; ++i) {
         if (context[i])
@@ -208,18 +211,20 @@ int main(int count, char **arguments) {
     double *spent = room(slices * sizeof *spent), *more = room(slices * sizeof *more);
     for (int i = 0; i < way_count; ++i) {
         struct way *way = &ways[i];
+        long count = 0;
         double sum = 0;
-        for (long n = 0; n < samples; ++n)
-            sum += way->waited[n];
-        sort(way->waited, samples);
+        for (int me = 0; me < clients; ++me)
+            for (long n = 0; n < way->count[me]; ++n)
+                sum += way->waited[count++] = way->waited[me * (long)rounds * executions + n];
+        sort(way->waited, count);
         for (int n = 0; n < slices; ++n) {
             spent[n] = way->source >= 0 ? 0 : way->spent[n];
             more[n] = way->source >= 0 ? 0 : way->spent[n] - ways[0].spent[n];
         }
         sort(spent, slices);
         sort(more, slices);
-        printf("%s\t%ld\t%.3f\t%.3f\t%.3f\t%.3f\t%.4f\n", way->name, way->bytes, way->waited[samples / 2], way->waited[samples * 99 / 100],
-               sum / samples, spent[slices / 2], more[slices / 2]);
+        printf("%s\t%ld\t%ld\t%.3f\t%.3f\t%.3f\t%.3f\t%.4f\n", way->name, way->bytes, count, way->waited[count / 2],
+               way->waited[count * 99 / 100], sum / count, spent[slices / 2], more[slices / 2]);
     }
     return 0;
 }
