@@ -31,6 +31,7 @@ Meaning meaning(int cache) {
     case CONDEFAULT:
     case CONNAMENSP:
     case CONSTROID:
+    case DATABASEOID:
     case DEFACLROLENSPOBJ:
     case EVENTTRIGGERNAME:
     case EVENTTRIGGEROID:

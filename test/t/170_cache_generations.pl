@@ -167,6 +167,7 @@ moves('a schema',                      'CREATE SCHEMA tenant;', 'names');
 moves('GRANT',                         'GRANT SELECT ON a TO teacher;', 'a names');
 moves('REVOKE of a function',          'REVOKE EXECUTE ON FUNCTION pure FROM PUBLIC;', 'names rules');
 moves('a role',                        'CREATE ROLE pupil;', 'shared names');
+moves('a database',                    'ALTER DATABASE postgres ALLOW_CONNECTIONS true;', 'shared names');
 moves('a membership',                  'GRANT pupil TO teacher;', 'shared names');
 moves('a role dropped',                'DROP ROLE pupil;', 'shared names');
 moves('ANALYZE',                       'ANALYZE a;', 'a names');
