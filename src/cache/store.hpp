@@ -50,10 +50,10 @@ Look find(const Digest &digest, Copy &out) noexcept;
 struct About {
     Oid role = InvalidOid; // with whose rights it was read
     uint64 query_id = 0;
-    int64 ttl_ms = 0;     // greater than 0
-    std::string_view tag; // at most longest_tag bytes; no data: it has none
-    double cost_ms = 0;   // what running the query took
-    uint64 since = 0;     // the moment (generations::moment()) before the query was looked at
+    int64 ttl_ms = 0;                         // greater than 0
+    std::string_view tag;                     // at most longest_tag bytes; no data: it has none
+    double cost_ms = 0;                       // what running the query took
+    uint64 since = 0;                         // the moment (generations::moment()) before the query was looked at
     const Dependency *dependencies = nullptr; // each with the generation that note() gave
     size_t dependency_count = 0;
     const Oid *tables = nullptr; // tables and views, for wc_cache_entries
