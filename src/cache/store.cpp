@@ -69,7 +69,10 @@ uint32 choose(bool memory_is_short) noexcept {
     double least_worth = 0;
     const int sample = memory_is_short ? core::CachePolicy::sample_for_memory : core::CachePolicy::sample;
     int met = 0;
+    constexpr uint32 enough = 4096; // places looked at, where most are free because memory is what is short
     for (uint32 i = 0; i < board->places && met < sample; ++i, at = (at + step) % board->places) {
+        if (i >= enough && least != none)
+            break;
         Hot &each = hot[at];
         const core::Heat heat = pg_atomic_read_u64(&each.heat);
         if (heat == 0)
@@ -107,13 +110,16 @@ bool evict(bool memory_is_short) noexcept {
     return true;
 }
 
-// A place with room for so much. none: however much was evicted, others took it.
+// A place with room for so much. none: there is nothing to evict, because others are about to fill what is taken, or
+// they took what was evicted each time.
 uint32 make_room(uint32 blocks) noexcept {
-    for (uint32 attempts = 0; attempts < 2 * board->places + 64; ++attempts) {
+    constexpr int most_in_vain = 16;
+    int in_vain = 0;
+    for (uint32 attempts = 0; attempts < 2 * board->places + 64 && in_vain < most_in_vain; ++attempts) {
         const Taken taken = take(blocks);
         if (taken.place != none)
             return taken.place;
-        (void)evict(taken.memory_is_short);
+        in_vain = evict(taken.memory_is_short) ? 0 : in_vain + 1;
     }
     return none;
 }
