@@ -1,5 +1,5 @@
 /*
- * usage: turns ROUNDS EXECUTIONS CLIENTS {NAME sql CONNINFO STATEMENT | NAME redis SOCKET NAME}...
+ * usage: turns ROUNDS EXECUTIONS CLIENTS {NAME sql CONNINFO STATEMENT | NAME redis SOCKET|PORT NAME}...
  *
  * How long a client waits for an answer, by several ways that take turns: in each round EXECUTIONS by each way, fewer by one that has taken
  * 20 ms by then, one way after the other, each round in another order, so that what else the machine does is in all of them. With several CLIENTS each has connections of its own, and all
@@ -90,6 +90,9 @@ static PGresult *execute(PGconn *connection, const struct way *way, long number)
     return result;
 }
 
+/* A socket's path, or the port of this machine's loopback address. */
+static redisContext *connect_redis(const char *where) { return where[0] == '/' ? redisConnectUnix(where) : redisConnect("127.0.0.1", atoi(where)); }
+
 static void ask_redis(redisContext *context, const struct way *way) {
     redisReply *reply = redisCommand(context, "GET %s", way->name);
     if (reply == NULL || reply->type != REDIS_REPLY_STRING || (long)reply->len != way->bytes)
@@ -121,7 +124,7 @@ static void *client(void *argument) {
     for (int i = 0; i < way_count; ++i) {
         struct way *way = &ways[i];
         if (way->source >= 0) {
-            context[i] = redisConnectUnix(way->where);
+            context[i] = connect_redis(way->where);
             if (context[i] == NULL || context[i]->err)
                 give_up(way->where, context[i] ? context[i]->errstr : "out of memory");
             if (me == 0)
@@ -176,7 +179,7 @@ static void *client(void *argument) {
 
 int main(int count, char **arguments) {
     if (count < 8 || count % 4 != 0 || count / 4 - 1 > most_ways)
-        give_up(arguments[0], "ROUNDS EXECUTIONS CLIENTS {NAME sql CONNINFO STATEMENT | NAME redis SOCKET NAME}...");
+        give_up(arguments[0], "ROUNDS EXECUTIONS CLIENTS {NAME sql CONNINFO STATEMENT | NAME redis SOCKET|PORT NAME}...");
     rounds = atoi(arguments[1]);
     executions = atoi(arguments[2]);
     clients = atoi(arguments[3]);

@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WhiteCross::Redis;
 use WhiteCross::Test;
 
 my $node = new_node('cache_health', allows_streaming => 1, conf => "whitecross.cache_entries = 16\nmax_prepared_transactions = 5\nautovacuum = off\nwhitecross.health_interval = 0\nallow_system_table_mods = on\n");
@@ -50,6 +51,37 @@ is(row(), 'ok: of 2 questions 0 were hits', 'until it is ended');
 sql("CREATE OR REPLACE VIEW pg_catalog.pg_prepared_xacts AS $definition");
 sql($ask->(2) x 2);
 is(row(), 'ok: of 4 questions 1 were hits', 'then the table is cached again');
+
+# ---- A second tier without its keys, then one that isn't there, then one that is. Each question is another one, so that Redis would be asked.
+my $redis = WhiteCross::Redis->new;
+my $keys  = PostgreSQL::Test::Utils::tempdir() . '/keys';
+$node->append_conf('postgresql.conf', "whitecross.redis_conninfo = 'host=@{[ $redis->socket ]}'\nwhitecross.redis_key_file = '$keys'");
+$node->reload;
+my $number = 100;
+sub becomes {
+    my ($pattern, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
+        sql($ask->(++$number));
+        return pass($what) if row() =~ $pattern;
+        select undef, undef, undef, 0.1;
+    }
+    return fail($what) || diag(row());
+}
+sub up { return sql(q{SELECT value FROM wc_metrics('cache_second_tier_state')}) }
+becomes(qr/^warning: Redis is not used: the file of its keys is not there, or can't be used/m, 'no keys for Redis');
+is(up(), 0, 'which the metrics tell');
+hints_run();
+write_secret($keys, key_text(7));
+$node->reload;
+becomes(qr/^warning: Redis has failed, and is left alone for a while: \S/m, 'a Redis that is not there, with its error');
+is(up(), 0, 'which the metrics tell');
+hints_run();
+$redis->start;
+becomes(qr/\Aok: of \d+ questions \d+ were hits\z/, 'until it is there');
+is(up(), 1, 'and asked');
+cmp_ok(sql(q{SELECT sum(value) FROM wc_metrics('cache_second_tier') WHERE name IN ('whitecross_cache_second_tier_errors_total', 'whitecross_cache_second_tier_timeouts_total')}), '>', 0, 'failures are counted');
+is(sql(q{SELECT count(*) FROM wc_metrics('cache_second_tier')}), 5, 'all of the second tier is told');
 
 # ---- On a standby there is none.
 $node->backup('base');
