@@ -8,6 +8,7 @@
 #include "pg/compat.hpp"
 
 extern "C" {
+#include "access/transam.h"
 #include "access/tupmacs.h"
 #include "utils/datum.h"
 }
@@ -103,6 +104,10 @@ const char *Question::text() const noexcept {
 
 const std::vector<Oid> &Question::tables() const noexcept {
     return facts_->tables;
+}
+
+bool Question::calls_own_functions() const noexcept {
+    return !facts_->functions.empty() && facts_->functions.back() >= FirstNormalObjectId;
 }
 
 const std::vector<uint32> &Question::cells() const noexcept {

@@ -71,6 +71,8 @@ class Question {
     // Tables, views and composite types that the rows depend on, as far as that is known before planning: no
     // partitions, no children, nothing that functions read. Ascending, each once.
     [[nodiscard]] const std::vector<Oid> &tables() const noexcept;
+    // Whether it calls functions of the site's own, which look names up as they run.
+    [[nodiscard]] bool calls_own_functions() const noexcept;
     // The cells (cache/generations.hpp) of these tables, and those that each entry depends on: the rules of this
     // database and of the server's, `everything`, and who is a member of which role where a function is called that
     // isn't the server's. Each once, always in the same order.

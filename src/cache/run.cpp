@@ -103,7 +103,31 @@ const DestReceiver *Run::rows() const noexcept {
     return &receiver_->shared;
 }
 
+namespace {
+
+// The server heeds plan_cache_mode before what it was told of this one statement. For rows that are to be kept: these
+// can't tell which it is.
+class OwnPlan {
+  public:
+    explicit OwnPlan(bool wanted) noexcept : before_(plan_cache_mode) {
+        if (wanted)
+            plan_cache_mode = PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN;
+    }
+    OwnPlan(const OwnPlan &) = delete;
+    OwnPlan &operator=(const OwnPlan &) = delete;
+    ~OwnPlan() {
+        if (plan_cache_mode == PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN) // and nothing that ran has set another
+            plan_cache_mode = before_;
+    }
+
+  private:
+    const int before_;
+};
+
+} // namespace
+
 double Run::operator()(ParamListInfo values) {
+    const OwnPlan own_plan(receiver_->pack != nullptr);
     const int64 began = pg::clock::microseconds();
     SPIPlanPtr const plan = question_.plan();
     DestReceiver *const rows = &receiver_->shared;

@@ -94,6 +94,13 @@ Digest name_of(const Question &question, const Parameters &parameters, ParamList
     std::string form;
     if (parameters.tag.data() != nullptr)
         form.append("tag ").append(parameters.tag);
+    // A name in a function may be that of a temporary table of this session.
+    Oid schema = InvalidOid;
+    Oid toast_schema = InvalidOid;
+    if (question.calls_own_functions())
+        GetTempNamespaceState(&schema, &toast_schema);
+    if (OidIsValid(schema))
+        form.append(1, '\0').append(std::to_string(schema));
     return question.digest(values, shape, form);
 }
 

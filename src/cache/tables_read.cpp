@@ -4,6 +4,7 @@
 extern "C" {
 #include "access/transam.h"
 #include "catalog/catalog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 }
 
@@ -53,16 +54,19 @@ bool is_refused(const RangeTblEntry *table, Refusal *why) {
     }
     if (!table->inh || !has_subclass(table->relid))
         return false;
-    // A table may have a temporary child, which only its own session reads with it; a partition may be foreign.
+    // A table may have a temporary child, which only its own session reads with it, and whoever else has one does not
+    // count; a partition may be foreign.
     List *const family = find_all_inheritors(table->relid, NoLock, nullptr);
     if (list_length(family) > most_tables) {
         *why = Refusal::TooManyTables;
         return true;
     }
     ListCell *cell;
-    foreach (cell, family)
-        if (is_refused(lfirst_oid(cell), get_rel_relkind(lfirst_oid(cell)), why))
+    foreach (cell, family) {
+        const Oid member = lfirst_oid(cell);
+        if (!isOtherTempNamespace(get_rel_namespace(member)) && is_refused(member, get_rel_relkind(member), why))
             return true;
+    }
     return false;
 }
 
