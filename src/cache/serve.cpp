@@ -14,6 +14,7 @@
 #include "cache/watch.hpp"
 #include "pg/freed_memory.hpp"
 #include "pg/guc_cache.hpp"
+#include "pg/large_messages.hpp"
 
 #include <algorithm>
 
@@ -109,6 +110,7 @@ Taken look(const Asked &asked) {
     if (store::find(asked.digest, copy) != store::Look::Hit)
         return Taken::No;
     pg::keep_freed_memory();
+    pg::send_large_messages_at_once();
     const Taken taken = take(asked, copy.bytes, copy.size);
     pfree(copy.bytes);
     return taken;
