@@ -31,7 +31,7 @@ use constant KINDS => (
             'MERGE INTO rows USING (VALUES (W, N)) AS n (w, v) ON n.w = rows.w WHEN MATCHED THEN UPDATE SET v = n.v',
             'WITH u AS (UPDATE rows SET v = N WHERE w = W RETURNING 1) SELECT count(*) FROM u', q{DO 'BEGIN UPDATE rows SET v = N WHERE w = W; END'},
             'SAVEPOINT a; UPDATE rows SET v = -1; ROLLBACK TO a; UPDATE rows SET v = N WHERE w = W', 'SAVEPOINT a; UPDATE rows SET v = N WHERE w = W; RELEASE a',
-            'DELETE FROM rows WHERE w = W; COPY rows FROM PROGRAM \'printf "%s\\t%s\\n" W N\'' ] },
+            'DELETE FROM rows WHERE w = W; COPY rows (w, v) FROM PROGRAM \'printf "%s\\t%s\\n" W N\'' ] },
     { name => 'parts', read => 'SELECT %d AS o, w, v FROM parts', where => 'w', write => [
             'UPDATE parts SET v = N WHERE w = W', 'UPDATE parts_W SET v = N', 'TRUNCATE parts_W; INSERT INTO parts VALUES (W, N)' ], rare => [
             'ALTER TABLE parts DETACH PARTITION parts_W; UPDATE parts_W SET v = N; ALTER TABLE parts ATTACH PARTITION parts_W FOR VALUES IN (W)' ] },
