@@ -105,14 +105,10 @@ const DestReceiver *Run::rows() const noexcept {
 
 namespace {
 
-// The server heeds plan_cache_mode before what it was told of this one statement. For rows that are to be kept: these
-// can't tell which it is.
+// The server heeds plan_cache_mode before what it was told of this one statement.
 class OwnPlan {
   public:
-    explicit OwnPlan(bool wanted) noexcept : before_(plan_cache_mode) {
-        if (wanted)
-            plan_cache_mode = PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN;
-    }
+    OwnPlan() noexcept : before_(std::exchange(plan_cache_mode, PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN)) {}
     OwnPlan(const OwnPlan &) = delete;
     OwnPlan &operator=(const OwnPlan &) = delete;
     ~OwnPlan() {
@@ -127,7 +123,7 @@ class OwnPlan {
 } // namespace
 
 double Run::operator()(ParamListInfo values) {
-    const OwnPlan own_plan(receiver_->pack != nullptr);
+    const OwnPlan own_plan;
     const int64 began = pg::clock::microseconds();
     SPIPlanPtr const plan = question_.plan();
     DestReceiver *const rows = &receiver_->shared;

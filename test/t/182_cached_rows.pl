@@ -40,7 +40,7 @@ INSERT INTO changed VALUES (1, 'x', 'one'), (2, 'y', NULL);
 ALTER TABLE changed DROP gone;
 ALTER TABLE changed ADD d text DEFAULT 'added';
 CREATE VIEW seen AS SELECT id, t_mood, t_numeric_2 FROM every;
-CREATE TABLE many AS SELECT i, md5(i::text) AS t FROM generate_series(1, 60000) AS i;
+CREATE TABLE many AS SELECT i, md5(i::text) AS t FROM generate_series(1, 25000) AS i;
 -- hits, misses and refusals since the last look
 CREATE TABLE looked (hits bigint, misses bigint, refusals jsonb);
 INSERT INTO looked VALUES (0, 0, '{}');
