@@ -14,7 +14,6 @@
 #include "cache/watch.hpp"
 #include "pg/freed_memory.hpp"
 #include "pg/guc_cache.hpp"
-#include "pg/large_messages.hpp"
 
 #include <algorithm>
 
@@ -110,7 +109,6 @@ Taken look(const Asked &asked) {
     if (store::find(asked.digest, copy) != store::Look::Hit)
         return Taken::No;
     pg::keep_freed_memory();
-    pg::send_large_messages_at_once();
     const Taken taken = take(asked, copy.bytes, copy.size);
     pfree(copy.bytes);
     return taken;
