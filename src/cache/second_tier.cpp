@@ -150,12 +150,13 @@ redis::Limits limits() {
             [] { pg::check_for_interrupts(); }};
 }
 
-// Whether an error of one command tells of Redis as a whole.
+// Whether an error of one command tells of Redis as a whole: not one of this key, nor one that only keeps it from
+// storing.
 bool is_down(const std::string &word) {
-    for (const char *const each : {"LOADING", "NOAUTH", "NOPERM", "MASTERDOWN", "BUSY", "an error"})
+    for (const char *const each : {"WRONGTYPE", "OOM", "MISCONF", "READONLY", "NOREPLICAS"})
         if (word == each)
-            return true;
-    return false;
+            return false;
+    return true;
 }
 
 // What came of it is told to the others, and counted where it is no answer.

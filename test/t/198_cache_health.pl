@@ -55,7 +55,7 @@ is(row(), 'ok: of 4 questions 1 were hits', 'then the table is cached again');
 # ---- A second tier without its keys, then one that isn't there, then one that is. Each question is another one, so that Redis would be asked.
 my $redis = WhiteCross::Redis->new;
 my $keys  = PostgreSQL::Test::Utils::tempdir() . '/keys';
-$node->append_conf('postgresql.conf', "whitecross.redis_conninfo = 'host=@{[ $redis->socket ]}'\nwhitecross.redis_key_file = '$keys'");
+$node->append_conf('postgresql.conf', "whitecross.redis_conninfo = 'host=@{[ $redis->socket ]}'\nwhitecross.redis_key_file = '$keys'\nwhitecross.redis_timeout = '1s'");
 $node->reload;
 my $number = 100;
 sub becomes {

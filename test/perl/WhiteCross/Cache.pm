@@ -40,7 +40,7 @@ sub with_redis {
     my $redis = WhiteCross::Redis->new(@options)->start;
     my $keys  = $self->{node}->data_dir . '/cache_keys';
     write_secret($keys, key_text(7));
-    $self->{node}->append_conf('postgresql.conf', "whitecross.redis_key_file = '$keys'\nwhitecross.redis_conninfo = 'host=" . $redis->socket . "'\n");
+    $self->{node}->append_conf('postgresql.conf', "whitecross.redis_key_file = '$keys'\nwhitecross.redis_conninfo = 'host=" . $redis->socket . "'\nwhitecross.redis_timeout = '1s'\n");
     $self->{node}->reload;
     $self->{node}->poll_query_until($self->{database}, q{SELECT current_setting('whitecross.redis_conninfo') <> ''}) or die "no second tier\n";
     return $redis;
