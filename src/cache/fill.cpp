@@ -7,6 +7,7 @@
 #include "cache/run.hpp"
 #include "cache/second_tier.hpp"
 #include "cache/stats.hpp"
+#include "cache/unkept.hpp"
 #include "cache/watch.hpp"
 #include "pg/clock.hpp"
 #include "pg/guc_cache.hpp"
@@ -156,12 +157,24 @@ Taken take(const Asked &asked, const char *bytes, size_t size) {
     return Taken::Yes;
 }
 
-void fill(const Asked &asked) {
-    const auto name = second_name(asked);
-    if (name && fetch(asked, *name)) {
+bool Turn::take(const Digest &digest) {
+    if (unkept::is(digest))
+        return false;
+    const auto given = fills::take_turn(digest);
+    mine_ = given == fills::Turn::Mine;
+    return given != fills::Turn::Alone;
+}
+
+void Turn::end() noexcept {
+    if (mine_)
         fills::end_turn();
+    mine_ = false;
+}
+
+void fill(const Asked &asked, Turn &turn) {
+    const auto name = second_name(asked);
+    if (name && fetch(asked, *name))
         return;
-    }
     const RowMemory memory;
     rows::Pack pack;
     rows::begin(pack, memory.context(), static_cast<size_t>(pg::settings::cache::max_entry) * 1024);
@@ -181,12 +194,14 @@ void fill(const Asked &asked) {
     }
     if (refusal) {
         stats::refused(*refusal);
-        fills::end_turn();
+        if (refusal == Refusal::TooLarge || refusal == Refusal::Unseen || refusal == Refusal::TooManyTables)
+            unkept::remember(asked.digest);
         return;
     }
+    unkept::forget(asked.digest);
     const auto stored = store::put(asked.digest, about(asked, findings, asked.parameters.ttl_ms, cost_ms, asked.since),
                                    pack.bytes, pack.size);
-    fills::end_turn();
+    turn.end();
     if (!name || stored != store::Stored::Stored)
         return;
     second_tier::Entry entry;

@@ -30,7 +30,23 @@ enum class Taken {
 // Puts out the rows that these bytes say, if they may be.
 Taken take(const Asked &asked, const char *bytes, size_t size);
 
-// The second tier, then the query. The session's turn, if it has one, ends as soon as nobody has to wait for it.
-void fill(const Asked &asked);
+// This call's turn to compute an entry, if it has one: others wait until it ends, on whatever way out.
+class Turn {
+  public:
+    Turn() = default;
+    Turn(const Turn &) = delete;
+    Turn &operator=(const Turn &) = delete;
+    ~Turn() { end(); }
+
+    // Takes it, or waits for who has it. Whether somebody may have stored the entry since it was missed. Throws Error.
+    bool take(const Digest &digest);
+    void end() noexcept;
+
+  private:
+    bool mine_ = false; // not where a call around this one has it
+};
+
+// The second tier, then the query. The turn ends as soon as nobody has to wait any longer.
+void fill(const Asked &asked, Turn &turn);
 
 } // namespace wc::cache

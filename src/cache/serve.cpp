@@ -6,7 +6,6 @@
 #include "cache/serve.hpp"
 
 #include "cache/fill.hpp"
-#include "cache/fills.hpp"
 #include "cache/generations.hpp"
 #include "cache/run.hpp"
 #include "cache/secret.hpp"
@@ -24,19 +23,6 @@ extern "C" {
 namespace wc::cache {
 
 namespace {
-
-// Ends this session's turn to compute an entry, on whatever way out.
-class TurnEnds {
-  public:
-    TurnEnds() = default;
-    TurnEnds(const TurnEnds &) = delete;
-    TurnEnds &operator=(const TurnEnds &) = delete;
-    ~TurnEnds() {
-        if (mine)
-            fills::end_turn();
-    }
-    bool mine = false;
-};
 
 // Why this session can't use the cache now; empty: it can.
 std::optional<Refusal> refusal_of_session(const generations::OwnWrites &own) {
@@ -122,13 +108,9 @@ void run_plainly(const Question &question, Shape shape, rows::Output &out, Param
 // Rows of the first tier, of somebody's who is computing them, or computed. Empty: they are put out.
 std::optional<Refusal> answer(const Asked &asked) {
     Taken taken = look(asked);
-    TurnEnds turn;
-    if (taken == Taken::No) {
-        const auto given = fills::take_turn(asked.digest);
-        turn.mine = given == fills::Turn::Mine;
-        if (given != fills::Turn::Alone)
-            taken = look(asked); // meanwhile somebody may have stored it
-    }
+    Turn turn;
+    if (taken == Taken::No && turn.take(asked.digest))
+        taken = look(asked);
     if (taken == Taken::OwnWrites)
         return Refusal::OwnWrites;
     if (taken == Taken::Yes) {
@@ -136,7 +118,7 @@ std::optional<Refusal> answer(const Asked &asked) {
         return {};
     }
     stats::count(stats::Counter::Misses);
-    fill(asked);
+    fill(asked, turn);
     return {};
 }
 
