@@ -160,8 +160,8 @@ BEGIN
             SELECT a.name, a.subject, a.level FROM @extschema@.wc_alerts AS a
              WHERE a.name <> 'unhealthy' AND (a.database IS NULL OR a.database = current_database())
         ), cache AS MATERIALIZED (
-            SELECT c.here, c.hits, c.misses, c.evictions, c.bytes, c.entries, c.second_tier
-              FROM (SELECT s.database = current_database() AS here, s.hits, s.misses, s.evictions, s.second_tier,
+            SELECT c.here, c.hits, c.misses, c.evictions, c.bytes, c.entries, c.second_tier, c.second_tier_last_error
+              FROM (SELECT s.database = current_database() AS here, s.hits, s.misses, s.evictions, s.second_tier, s.second_tier_last_error,
                            sum(s.bytes) OVER () AS bytes, sum(s.entries) OVER () AS entries
                       FROM @extschema@.wc_cache_stats AS s) AS c
              WHERE c.here
@@ -295,10 +295,10 @@ BEGIN
              WHERE c.evictions > 10 * current_setting('whitecross.cache_entries')::bigint AND c.evictions > c.hits
             UNION ALL
             SELECT 33, 'result cache', 'warning',
-                   CASE c.second_tier WHEN 'no keys' THEN 'Redis is not used: the file of its keys is not there, or can''t be used'
-                                      ELSE 'Redis has failed, and is left alone for a while' END,
+                   concat(CASE c.second_tier WHEN 'no keys' THEN 'Redis is not used: the file of its keys is not there, or can''t be used'
+                                             ELSE 'Redis has failed, and is left alone for a while' END, ': ' || nullif(c.second_tier_last_error, '')),
                    CASE c.second_tier WHEN 'no keys' THEN 'SHOW whitecross.redis_key_file; -- is it there, owned by the server''s user, and readable by nobody else? The server''s log has the error.'
-                                      ELSE 'SELECT database, second_tier, second_tier_errors, second_tier_timeouts FROM @extschema@.wc_cache_stats;' END
+                                      ELSE 'SELECT database, second_tier, second_tier_errors, second_tier_timeouts, second_tier_last_error FROM @extschema@.wc_cache_stats;' END
               FROM cache AS c WHERE c.second_tier IN ('no keys', 'down', 'probing')
             UNION ALL
             -- What it has written is cached by nobody until it ends.
