@@ -178,6 +178,25 @@ changes('REFRESH MATERIALIZED VIEW', $copied, 'UPDATE plain SET v = v + 1; REFRE
 changes('REFRESH MATERIALIZED VIEW CONCURRENTLY', $copied, 'UPDATE plain SET v = v + 1; REFRESH MATERIALIZED VIEW CONCURRENTLY copied');
 keeps('a write to its table', $copied, 'UPDATE plain SET v = v + 1');
 
+# Our own, by keys: rows of the view are written below the executor.
+{
+    make_database($node, 'district', 'reference', students => 20);
+    my $district = WhiteCross::Cache->new($node, 'district', bystander => 'SELECT count(*) AS n FROM mv_appointment_statistics');
+    my $d = $district->session;
+    $d->ask('SELECT wc_refresh_all(workers => 0);');
+    my $summary = 'SELECT * FROM mv_student_health_summary ORDER BY 1';
+    $district->changes('an incremental refresh', $d, $summary, sub {
+        $node->safe_psql('district', q{UPDATE students SET "lastName" = 'Zimmer' WHERE id = (SELECT min(id::text)::uuid FROM students)});
+        $district->expect('before it the view is as it was', $d, $summary, 'hit');
+        is($node->safe_psql('district', q{SELECT mode FROM wc_refresh('mv_student_health_summary')}), 'incremental', 'by keys');
+    });
+    $district->changes('one by a worker', $d, $summary, sub {
+        $node->safe_psql('district', q{UPDATE students SET "lastName" = 'Zeller' WHERE id = (SELECT min(id::text)::uuid FROM students)});
+        is($node->safe_psql('district', q{SELECT string_agg(DISTINCT status, ',') FROM wc_refresh_all()}), 'refreshed', 'of all views');
+    }, wide => 1);
+    $_->quit for $d, $district->{reader};
+}
+
 # ---- Tables moved to other files, with the rows they had.
 for my $event ('CLUSTER plain USING plain_pkey', 'VACUUM FULL plain', 'ALTER TABLE plain SET UNLOGGED', 'ALTER TABLE plain SET LOGGED', 'REINDEX TABLE plain', 'ANALYZE plain', 'VACUUM (FREEZE) plain') {
     $cache->ask($s, $plain);

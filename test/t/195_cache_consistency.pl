@@ -17,7 +17,7 @@ my $seconds = $ENV{WC_CACHE_SECONDS} // 3;
 my $seed    = $ENV{WC_CACHE_SEED}    // 1_000 + $$;
 my $node    = new_node('consistency', conf => <<'CONF');
 max_prepared_transactions = 20
-whitecross.cache_entries = 200
+whitecross.cache_entries = 40
 fsync = off
 log_min_messages = fatal
 CONF
@@ -39,12 +39,14 @@ sub checked {
     cmp_ok($more{invalidations}, '>', 0,                   "$name: of which $more{invalidations} were found to be stale");
     cmp_ok(($result{commit} // 0) + ($result{prepare} // 0), '>', 0, "$name: with commits");
     is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), 0, "$name: nothing is left prepared");
-    return;
+    return \%more;
 }
 
 checked('first tier');
 my $redis = $cache->with_redis;
-checked('second tier');
+my $more = checked('second tier');
+cmp_ok($more->{second_tier_stores}, '>', 0, "$more->{second_tier_stores} entries went to Redis");
+cmp_ok($more->{second_tier_hits},   '>', 0, "$more->{second_tier_hits} came back");
 cmp_ok(scalar(my @names = $redis->keys), '>', 0, 'Redis has entries');
 my $turn = 0;
 checked('a second tier that comes and goes', meanwhile => sub {
@@ -54,7 +56,7 @@ checked('a second tier that comes and goes', meanwhile => sub {
     $halt ? $redis->thaw : $redis->start;
     usleep(300_000);
 });
-ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()}), 'nobody is stuck');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()}), 'nobody is stuck');
 unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal/, 'nobody has crashed');
 
 done_testing();

@@ -17,7 +17,7 @@ use Test::More;
 use WhiteCross::Redis;
 use WhiteCross::Session;
 
-use constant COUNTED => qw(hits misses stores invalidations expirations waits);
+use constant COUNTED => qw(hits misses stores invalidations expirations waits second_tier_hits second_tier_stores);
 
 sub new {
     my ($class, $node, $database, %options) = @_;

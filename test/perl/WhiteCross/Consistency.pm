@@ -236,8 +236,8 @@ sub write_some {
     my @lines = $s->answer;
     for (map { WhiteCross::Session::error($_) } @lines) {
         $self->{count}{"write error $_"}++;
-        # 38000: COPY's program is canceled as its session is
-        $self->{violation} //= "error $_ of: @statements" unless /^(57014|55P03|40P01|25P02|38000)$/;
+        # 22P04, 38000: the program that COPY reads from is cancelled with its session.
+        $self->{violation} //= "error $_ of: @statements" unless /^(57014|55P03|40P01|25P02|22P04|38000)$/;
     }
     my $committed = $lines[-1] eq ($end eq 'PREPARE' ? 'PREPARE TRANSACTION' : 'COMMIT');
     if ($end eq 'PREPARE' && $committed) {
