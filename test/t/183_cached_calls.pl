@@ -149,6 +149,30 @@ $watch->ask('SELECT pg_advisory_unlock(7);');
 is($here->ask("$slow;"), 10, 'the next one computes it');
 is($here->ask("$slow;"), 10, 'it is there');
 
+# Rows that can't be kept: nobody waits for them again.
+my $large = q{SELECT count(*) FROM wc_cached(NULL::record, 'SELECT waits(id), repeat(id::text, 2000000) FROM notes') AS x (i int, t text)};
+is($here->ask("$large;"), 10, 'rows that are too large');
+done();
+$watch->ask('SELECT pg_advisory_lock(7);');
+$here->send("$large;");
+$node->poll_query_until('school', q{SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)});
+is($watch->ask('SELECT fills FROM wc_cache_memory();'), 0, 'the next time they are nobody else\'s to wait for');
+$watch->ask('SELECT pg_advisory_unlock(7);');
+is(($here->answer)[0], 10, 'they come all the same');
+is(done(), '0 hits, 1 misses, too_large 1', 'and are counted');
+
+# A call within a call: a function that says to be immutable and asks the cache while the cache computes what it is part of.
+$watch->ask(q{CREATE FUNCTION asks(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+  PERFORM * FROM wc_cached(NULL::int, 'SELECT waits(id) FROM notes WHERE id = $1', ARRAY[i::text]); RETURN waits(i); END $$;});
+$watch->ask('SELECT pg_advisory_lock(7);');
+$here->send(q{SELECT count(*) FROM wc_cached(NULL::int, 'SELECT asks(id) FROM notes WHERE id = 1');});
+$node->poll_query_until('school', q{SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)});
+is($watch->ask('SELECT fills FROM wc_cache_memory();'), 1, 'one turn, that of the call around it');
+$watch->ask("SELECT pg_cancel_backend($here->{process});");
+like(join("\n", $here->answer), qr/57014/, 'cancelled within it');
+is($watch->ask('SELECT fills FROM wc_cache_memory();'), 0, 'it is over');
+$watch->ask('SELECT pg_advisory_unlock(7);');
+
 # ttl and tags.
 $watch->ask('SELECT wc_cache_clear();');
 done();
