@@ -5,113 +5,19 @@
 #include "cache/cacheable.hpp"
 
 #include "cache/clock_words.hpp"
+#include "cache/judged.hpp"
 #include "cache/printed.hpp"
-#include "cache/stable_functions.hpp"
 #include "cache/tables_read.hpp"
 #include "pg/compat.hpp"
 
 extern "C" {
 #include "access/sysattr.h"
-#include "access/transam.h"
-#include "catalog/pg_aggregate.h"
-#include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 }
 
 namespace wc::cache {
 
 namespace {
-
-struct Walk {
-    Verdict verdict;
-    bool words_for_now;  // the text has a string with one
-    bool prints_records; // an anonymous record, of which only its parts tell what it prints
-    List *parts;         // types of whatever may be a part of one
-    bool unknown_parts;  // of which the type can't be told
-};
-
-bool refuse(Walk *walk, Refusal reason) {
-    if (!walk->verdict.refused) {
-        walk->verdict.refused = true;
-        walk->verdict.refusal = reason;
-    }
-    return false; // the walk goes on: what is read is wanted all the same
-}
-
-void note_table(Walk *walk, Oid table) {
-    walk->verdict.tables = list_append_unique_oid(walk->verdict.tables, table);
-}
-
-// Something is printed, as text or JSON.
-void note_printed(Walk *walk, Oid type) {
-    if (type == RECORDOID || type == RECORDARRAYOID)
-        walk->prints_records = true;
-    else if (!prints_alike(type, &walk->verdict.tables))
-        (void)refuse(walk, Refusal::ObjectIdentifier);
-}
-
-// Something that may be a column of an anonymous record.
-void note_part(Walk *walk, Oid type) {
-    if (type != RECORDOID && type != RECORDARRAYOID)
-        walk->parts = list_append_unique_oid(walk->parts, type);
-}
-
-void note_parts(Walk *walk, List *types) {
-    ListCell *cell;
-    foreach (cell, types)
-        note_part(walk, lfirst_oid(cell));
-}
-
-// What anonymous records print, when all that may be in one has been seen.
-void judge_records(Walk *walk) {
-    bool alike = !walk->unknown_parts;
-    ListCell *cell;
-    foreach (cell, walk->parts)
-        alike = prints_alike(lfirst_oid(cell), &walk->verdict.tables) && alike;
-    if (!alike)
-        (void)refuse(walk, Refusal::ObjectIdentifier);
-}
-
-// Something calls a function; arguments: what it prints, if it does.
-void note_call(Walk *walk, Oid function, List *arguments) {
-    bool prints = false;
-    if (!follows_from_arguments(function, &prints)) {
-        if (function < FirstGenbkiObjectId && stable_function(function) == Stable::Clock)
-            (void)refuse(walk, Refusal::Clock);
-        else
-            (void)refuse(walk, func_volatile(function) == PROVOLATILE_VOLATILE ? Refusal::VolatileFunction
-                                                                               : Refusal::StableFunction);
-    } else if (prints) {
-        ListCell *cell;
-        foreach (cell, arguments) {
-            auto *argument = static_cast<Node *>(lfirst(cell));
-            if (IsA(argument, TargetEntry))
-                argument = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(argument)->expr);
-            note_printed(walk, exprType(argument));
-        }
-    }
-}
-
-// The same, and the caller needs the right to.
-void note_function(Walk *walk, Oid function, List *arguments) {
-    walk->verdict.functions = list_append_unique_oid(walk->verdict.functions, function);
-    note_call(walk, function, arguments);
-}
-
-// The server says that every aggregate is IMMUTABLE, whatever it is made of.
-void note_aggregate(Walk *walk, Oid aggregate, List *arguments) {
-    note_function(walk, aggregate, arguments);
-    HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-    if (!HeapTupleIsValid(tuple)) // a plain window function
-        return;
-    const auto *row = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
-    const Oid parts[] = {row->aggtransfn,    row->aggfinalfn,  row->aggcombinefn,   row->aggserialfn,
-                         row->aggdeserialfn, row->aggmtransfn, row->aggminvtransfn, row->aggmfinalfn};
-    ReleaseSysCache(tuple);
-    for (const Oid part : parts)
-        if (OidIsValid(part))
-            note_call(walk, part, arguments);
-}
 
 // A function in FROM, whose row may be printed as a whole.
 void note_table_function(Walk *walk, const RangeTblFunction *function) {
@@ -143,7 +49,7 @@ void note_entry(Walk *walk, const RangeTblEntry *entry) {
     case RTE_RELATION:
         note_table(walk, entry->relid);
         if (is_refused(entry, &why))
-            (void)refuse(walk, why);
+            refuse(walk, why);
         break;
     case RTE_FUNCTION:
         foreach (cell, entry->functions)
@@ -163,19 +69,19 @@ void note_entry(Walk *walk, const RangeTblEntry *entry) {
         break;
     default:
         if (!pg::compat::is_group_entry(entry))
-            (void)refuse(walk, Refusal::OtherQuery);
+            refuse(walk, Refusal::OtherQuery);
     }
 }
 
 void note_query(Walk *walk, Query *query) {
     if (query->commandType == CMD_UTILITY)
-        (void)refuse(walk, Refusal::Utility);
+        refuse(walk, Refusal::Utility);
     else if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
-        (void)refuse(walk, Refusal::ModifiesData);
+        refuse(walk, Refusal::ModifiesData);
     if (query->rowMarks != NIL || query->hasForUpdate)
-        (void)refuse(walk, Refusal::RowMarks);
+        refuse(walk, Refusal::RowMarks);
     if (query->hasRowSecurity)
-        (void)refuse(walk, Refusal::RowSecurity);
+        refuse(walk, Refusal::RowSecurity);
     pg::compat::note_checked_tables(query, &walk->verdict.checked);
 }
 
@@ -183,7 +89,7 @@ void note_constant(Walk *walk, const Const *constant) {
     // A time with a zone has the offset of the day on which it was read.
     if (constant->consttype == TIMETZOID || constant->consttype == TIMETZARRAYOID ||
         (walk->words_for_now && !is_timeless(constant->consttype)))
-        (void)refuse(walk, Refusal::Clock);
+        refuse(walk, Refusal::Clock);
 }
 
 // XMLTABLE reads each column by its type's input function.
@@ -231,7 +137,7 @@ void note_node(Walk *walk, Node *node) {
         // Others change without anybody writing a row: FOR UPDATE sets xmax.
         const auto *variable = reinterpret_cast<Var *>(node);
         if (variable->varattno < 0 && variable->varattno != TableOidAttributeNumber)
-            (void)refuse(walk, Refusal::OtherQuery);
+            refuse(walk, Refusal::OtherQuery);
         note_part(walk, variable->vartype);
         if (const Oid relation = get_typ_typrelid(variable->vartype); OidIsValid(relation))
             note_table(walk, relation);
@@ -243,7 +149,7 @@ void note_node(Walk *walk, Node *node) {
     case T_Param: {
         const auto kind = reinterpret_cast<Param *>(node)->paramkind;
         if (kind != PARAM_EXTERN && kind != PARAM_SUBLINK)
-            (void)refuse(walk, Refusal::OtherQuery);
+            refuse(walk, Refusal::OtherQuery);
         break;
     }
     case T_TargetEntry:
@@ -304,15 +210,14 @@ void note_node(Walk *walk, Node *node) {
         note_conversion(walk, reinterpret_cast<CoerceViaIO *>(node));
         break;
     case T_CoerceToDomain:
-        (void)refuse(walk, Refusal::DomainCheck);
+        refuse(walk, Refusal::DomainCheck);
         break;
     case T_SQLValueFunction:
-        (void)refuse(walk, reinterpret_cast<SQLValueFunction *>(node)->op <= SVFOP_LOCALTIMESTAMP_N
-                               ? Refusal::Clock
-                               : Refusal::CurrentUser);
+        refuse(walk, reinterpret_cast<SQLValueFunction *>(node)->op <= SVFOP_LOCALTIMESTAMP_N ? Refusal::Clock
+                                                                                              : Refusal::CurrentUser);
         break;
     case T_NextValueExpr:
-        (void)refuse(walk, Refusal::VolatileFunction);
+        refuse(walk, Refusal::VolatileFunction);
         break;
     case T_XmlExpr:
         note_xml(walk, reinterpret_cast<XmlExpr *>(node));
@@ -352,7 +257,7 @@ void note_node(Walk *walk, Node *node) {
     case T_MinMaxExpr:
         break;
     default:
-        (void)refuse(walk, Refusal::OtherQuery);
+        refuse(walk, Refusal::OtherQuery);
     }
 }
 
@@ -375,23 +280,22 @@ Verdict verdict_of(List *queries, TupleDesc row, RawStmt *statement) {
     walk.words_for_now = tells_time_by_word(statement);
     walk.verdict.prints_alike = true;
     if (list_length(queries) != 1)
-        (void)refuse(&walk, Refusal::ModifiesData);
+        refuse(&walk, Refusal::ModifiesData);
     ListCell *cell;
     foreach (cell, queries)
         (void)walk_node(static_cast<Node *>(lfirst(cell)), &walk);
-    if (walk.prints_records)
-        judge_records(&walk);
+    judge_records(&walk);
     if (row == nullptr)
-        (void)refuse(&walk, Refusal::NoRows);
+        refuse(&walk, Refusal::NoRows);
     for (int i = 0; row != nullptr && i < row->natts; ++i) {
         const Oid type = TupleDescAttr(row, i)->atttypid;
         if (!can_be_shared(type, &walk.verdict.tables))
-            (void)refuse(&walk, Refusal::RecordType);
+            refuse(&walk, Refusal::RecordType);
         else if (!prints_alike(type, &walk.verdict.tables))
             walk.verdict.prints_alike = false;
     }
     if (list_length(walk.verdict.tables) > most_tables)
-        (void)refuse(&walk, Refusal::TooManyTables);
+        refuse(&walk, Refusal::TooManyTables);
     return walk.verdict;
 }
 
