@@ -66,7 +66,7 @@ DATA = $(filter-out $(SCRIPT), $(sort $(wildcard sql/$(EXTENSION)--*.sql)))
 MONITORING = $(sort $(wildcard monitoring/*))
 
 # The result cache's second tier, Redis: built where the libraries are that it needs (WITH_REDIS=no does without).
-SECOND_TIER = src/cache/key_file.cpp src/cache/redis_link.cpp src/cache/seal.cpp src/cache/second_tier.cpp
+SECOND_TIER = src/cache/key_file.cpp src/cache/redis_link.cpp src/cache/seal.cpp src/cache/second_tier.cpp src/cache/tier_keys.cpp
 NO_SECOND_TIER = src/cache/no_second_tier.cpp
 ifndef WITH_REDIS
 WITH_REDIS := $(shell printf '%s\n' '\#include <hiredis/hiredis.h>' '\#include <openssl/evp.h>' | $(CXX) -E -x c++ - > /dev/null 2>&1 && echo yes || echo no)

@@ -3,12 +3,12 @@
 #include "cache/second_tier.hpp"
 
 #include "cache/generations.hpp"
-#include "cache/key_file.hpp"
 #include "cache/redis_link.hpp"
 #include "cache/seal.hpp"
 #include "cache/secret.hpp"
 #include "cache/stats.hpp"
 #include "cache/store.hpp"
+#include "cache/tier_keys.hpp"
 #include "core/breaker.hpp"
 #include "core/tier_value.hpp"
 #include "pg/clock.hpp"
@@ -19,8 +19,6 @@
 #include "pg/locked.hpp"
 
 #include <algorithm>
-
-#include <openssl/crypto.h>
 
 extern "C" {
 #include "storage/fd.h"
@@ -38,8 +36,7 @@ using redis::Answer;
 using stats::Counter;
 using Kind = Answer::Kind;
 
-// Redis forgets what nobody can ask for any more, after a restart of this
-// server.
+// Redis forgets what nobody can ask for any more, after a restart of this server.
 constexpr int64 longest_ms = 86400000;
 
 // What all processes know of it.
@@ -68,11 +65,7 @@ struct Mine {
     std::string conninfo; // that the link was made for
     std::unique_ptr<redis::Link> link;
     bool descriptor = false; // is announced to the server, which counts its own
-
-    std::string key_path;
-    key_file::Mark key_mark;
-    const char *key_problem = nullptr;
-    std::vector<seal::Derived> keys;
+    TierKeys keys;
 };
 
 Mine &mine() {
@@ -93,34 +86,7 @@ uint64 address_now() {
     return std::hash<std::string_view>()(setting(settings::conninfo));
 }
 
-// The keys of the file, read again where it is another one. Whether there are
-// any; where not, why.
-bool have_keys(Mine &it) {
-    const char *const path = setting(settings::key_file);
-    const key_file::Mark mark = *path != '\0' ? key_file::mark_of(path) : key_file::Mark();
-    if (it.key_path == path && it.key_mark == mark && (it.key_problem != nullptr || !it.keys.empty()))
-        return it.key_problem == nullptr;
-    it.key_path = path;
-    it.key_mark = mark;
-    it.keys.clear();
-    it.key_problem = "is not set";
-    if (*path == '\0')
-        return false;
-    std::vector<seal::Key> keys;
-    it.key_problem = key_file::read_keys(path, keys);
-    if (it.key_problem != nullptr)
-        return false;
-    secret::Code epoch = secret::code_of("second tier values", nullptr, 0);
-    for (seal::Key &key : keys) {
-        it.keys.push_back(seal::derive(key, {reinterpret_cast<const char *>(epoch.data()), epoch.size()}));
-        OPENSSL_cleanse(key.data(), key.size());
-    }
-    OPENSSL_cleanse(epoch.data(), epoch.size());
-    return true;
-}
-
-// A link to where the setting says, connected or not; null where there is no
-// descriptor left to connect with.
+// A link to where the setting says, connected or not; null where there is no descriptor left to connect with.
 redis::Link *link_of(Mine &it) {
     const char *const conninfo = setting(settings::conninfo);
     if (it.link == nullptr || it.conninfo != conninfo) {
@@ -257,7 +223,7 @@ bool take(const tier::Value &value, bool tagged, Found &found) {
 }
 
 bool open(const Mine &it, const std::string &key, const std::string &sealed, bool tagged, Found &found) {
-    const seal::Opened opened = seal::open(it.keys, key, sealed, found.plain);
+    const seal::Opened opened = seal::open(it.keys.all(), key, sealed, found.plain);
     if (opened == seal::Opened::UnknownKey)
         return false; // of before a key was taken away
     const auto value = opened == seal::Opened::Yes ? tier::read(found.plain) : std::nullopt;
@@ -309,7 +275,7 @@ bool fetch(const Name &name, bool tagged, Found &found) {
         return false;
     return despite_faults([&] {
         Mine &it = mine();
-        if (!have_keys(it))
+        if (!it.keys.ready())
             return false;
         const std::string key = key_of(name);
         const auto answer = ask(it, [&](redis::Link &link) { return link.get(key, limits()); });
@@ -329,10 +295,10 @@ void keep(const Name &name, const Entry &entry) {
         return;
     despite_faults([&] {
         Mine &it = mine();
-        if (!have_keys(it))
+        if (!it.keys.ready())
             return false;
         const std::string key = key_of(name);
-        const std::string sealed = seal::close(it.keys.front(), key, value_of(entry));
+        const std::string sealed = seal::close(it.keys.all().front(), key, value_of(entry));
         const auto answer = ask(
             it, [&](redis::Link &link) { return link.set(key, sealed, std::min(entry.ttl_ms, longest_ms), limits()); });
         if (answer.has_value() && answer->kind == Kind::Done)
@@ -362,9 +328,9 @@ Status status() {
         }
     }
     Mine &it = mine();
-    if (!have_keys(it)) {
+    if (!it.keys.ready()) {
         status.state = State::NoKeys;
-        strlcpy(status.last_error, (std::string("whitecross.redis_key_file ") + it.key_problem).c_str(),
+        strlcpy(status.last_error, (std::string("whitecross.redis_key_file ") + it.keys.problem()).c_str(),
                 sizeof(status.last_error));
     }
     return status;
