@@ -38,7 +38,9 @@ SQL
 }
 
 my $node = school('first');
-sub sql { return $node->safe_psql('school', $_[0]) }
+# One session does it all: to connect takes longer than most of this.
+my $session = $node->background_psql('school');
+sub sql { return $session->query_safe("$_[0];") }
 
 # The rows of a question, of which there are as many as one likes; how: more arguments.
 sub cached {
@@ -124,9 +126,9 @@ is_counted(sub { cached(5) }, "$marker 5 of first", '0 1 1 0 0', 'is not used an
 evict();
 my ($out, $state) = try_sql($node, 'school', q{SET ROLE stranger; SELECT wc_cached_json('SELECT note FROM visit WHERE id = $1', '{1}')});
 is("$out $state", ' 42501', 'who may not read the table gets nothing');
-is_counted(sub { sql(q{SET ROLE reader; SELECT wc_cached_json('SELECT note FROM visit WHERE id = $1', '{1}') ->> 'note'}) }, "$marker 1 of first, changed", '0 1 1 0 0', 'another role has an entry of its own');
+is_counted(sub { $node->safe_psql('school', q{SET ROLE reader; SELECT wc_cached_json('SELECT note FROM visit WHERE id = $1', '{1}') ->> 'note'}) }, "$marker 1 of first, changed", '0 1 1 0 0', 'another role has an entry of its own');
 for my $role (qw(reader stranger)) {
-    is(sql("SET ROLE $role; SELECT count(current_setting(name)) FROM pg_settings WHERE name IN ('whitecross.redis_conninfo', 'whitecross.redis_key_file')"), '0', "$role is not told where Redis and its keys are");
+    is($node->safe_psql('school', "SET ROLE $role; SELECT count(current_setting(name)) FROM pg_settings WHERE name IN ('whitecross.redis_conninfo', 'whitecross.redis_key_file')"), '0', "$role is not told where Redis and its keys are");
 }
 
 # ---- Values that somebody has been at.
@@ -197,7 +199,9 @@ $other->stop;
 
 # ---- The same question has another name after a restart, and what was stored before is of no use.
 my %before = map { $_ => 1 } $redis->keys;
+$session->quit;
 $node->restart;
+$session = $node->background_psql('school');
 is_counted(sub { cached(7) }, "$marker 7 of first", '0 1 1 0 0', 'after a restart it is a miss');
 my @after = grep { !$before{$_} } $redis->keys;
 is(scalar(@after), 1, 'under another name');
@@ -220,6 +224,7 @@ $node->reload;
 $node->poll_query_until('school', q{SELECT current_setting('whitecross.redis_conninfo') = ''}) or die "the server does not reload\n";
 is_counted(sub { cached(9) }, "$marker 9 of first", '0 0 0 0 0', 'switched off, nobody is asked');
 is(state(), 'off', 'which is said');
+$session->quit;
 $node->stop;
 
 done_testing();
