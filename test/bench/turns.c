@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { most_ways = 12, most_clients = 16, rounds_before = 3, longest_turn = 20000 };
+enum { most_ways = 16, most_clients = 16, rounds_before = 3, longest_turn = 20000 };
 
 struct way {
     const char *name, *where, *statement;
