@@ -1,5 +1,5 @@
 -- The metrics of the result cache; see metrics.sql for what holds for all. Of the whole server: the cache is one for all databases. It counts by itself for the first 50
--- databases, and for all others together.
+-- databases, and for all others together. What entries there are by tag is of this database alone.
 
 CREATE FUNCTION @extschema@.wc_cache_metrics(family text)
 RETURNS TABLE (name text, type text, help text, labels jsonb, value double precision)
@@ -50,6 +50,21 @@ BEGIN
                   FROM (SELECT c.database, c.refusals, row_number() OVER (ORDER BY c.hits + c.misses DESC, c.database) AS place FROM @extschema@.wc_cache_stats AS c) AS s
                  CROSS JOIN LATERAL jsonb_each_text(s.refusals) AS e) AS r
          GROUP BY r.name, r.reason;
+    END IF;
+    IF family IS NULL OR family = 'cache_tags' THEN
+        RETURN QUERY
+        SELECT m.name, 'gauge', m.help, jsonb_build_object('database', current_database(), 'tag', t.tag), m.value
+          FROM (SELECT CASE WHEN e.place <= 50 THEN e.tag ELSE '(other)' END AS tag, sum(e.entries) AS entries, sum(e.bytes) AS bytes, sum(e.hits) AS hits, max(e.age) AS age
+                  FROM (SELECT coalesce(c.tag, '(none)') AS tag, count(*) AS entries, sum(c.bytes) AS bytes, sum(c.hits) AS hits, max(c.age_ms) / 1000.0 AS age,
+                               row_number() OVER (ORDER BY sum(c.bytes) DESC, c.tag) AS place
+                          FROM @extschema@.wc_cached_entries() AS c GROUP BY c.tag) AS e
+                 GROUP BY 1) AS t
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_cache_tag_entries', 'Results that the cache has by that tag; of the tags that take most memory.', t.entries::double precision),
+            ('whitecross_cache_tag_size_bytes', 'Memory that these results take.', t.bytes),
+            ('whitecross_cache_tag_hits', 'How often these results have been hits, as long as they are there.', t.hits),
+            ('whitecross_cache_tag_oldest_age_seconds', 'Age of the oldest of these results.', t.age)
+         ) AS m (name, help, value);
     END IF;
     IF family IS NULL OR family = 'cache_second_tier' THEN
         RETURN QUERY

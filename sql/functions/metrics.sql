@@ -19,7 +19,7 @@ DECLARE
                                       'health', 'health_checks', 'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
                                       'replication', 'replay', 'pooler', 'pools', 'pool_waits', 'pooled_databases', 'monitor', 'alerts', 'queries', 'query_patterns',
-                                      'cache', 'cache_limits', 'cache_refusals', 'cache_second_tier', 'cache_second_tier_state'];
+                                      'cache', 'cache_limits', 'cache_refusals', 'cache_tags', 'cache_second_tier', 'cache_second_tier_state'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),

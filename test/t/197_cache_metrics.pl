@@ -52,10 +52,26 @@ SQL
 is(sql(q{SELECT sum(value) FROM wc_metrics('cache_refusals') WHERE labels ->> 'database' = 'school'}), 3, 'three queries were not cached');
 is(sql(q{SELECT max(value) FROM wc_metrics('cache_refusals') WHERE labels ->> 'database' = 'school'}), 2, 'two of them for one reason');
 
+# ---- By tag, of this database.
+sql(q{SELECT wc_cached_json('SELECT note FROM notes WHERE id = $1', '{7}', tag => 'a "quoted" tag') FROM generate_series(1, 3)});
+is(sql(q{SELECT string_agg(split_part(name, '_tag_', 2) || ' ' || value, ', ' ORDER BY name) FROM wc_metrics('cache_tags') WHERE labels = '{"database": "school", "tag": "a \\"quoted\\" tag"}' AND name !~ 'size|age'}),
+    'entries 1, hits 2', 'an entry by its tag');
+is(sql(<<'SQL'), '', 'entries, memory and hits of each tag are those of wc_cache_entries');
+WITH shown AS (SELECT m.name, m.labels ->> 'tag' AS tag, m.value FROM wc_metrics('cache_tags') AS m WHERE m.name !~ 'age'),
+     truth AS (SELECT v.name, coalesce(e.tag, '(none)') AS tag, v.value FROM (SELECT c.tag, count(*) AS entries, sum(c.bytes) AS bytes, sum(c.hits) AS hits FROM wc_cache_entries AS c GROUP BY c.tag) AS e
+                CROSS JOIN LATERAL (VALUES ('whitecross_cache_tag_entries', e.entries::float8), ('whitecross_cache_tag_size_bytes', e.bytes), ('whitecross_cache_tag_hits', e.hits)) AS v (name, value))
+SELECT string_agg(d::text, ' ') FROM ((TABLE shown EXCEPT TABLE truth) UNION ALL (TABLE truth EXCEPT TABLE shown)) AS d
+SQL
+is(sql(q{SELECT count(*) FROM wc_metrics('cache_tags')}), 8, 'four of each of two tags, and none of another database');
+
 # ---- More questions than places.
 sql(join "\n", map { $ask->($_) } 1 .. 400);
 cmp_ok(value_of('evictions_total'), '>=', 250, 'results that gave their place to others');
 cmp_ok(sql(q{SELECT sum(value) FROM wc_metrics('cache') WHERE name = 'whitecross_cache_entries'}), '<=', 100, 'there are no more than there are places');
+
+sql(join "\n", map { "SELECT wc_cached_json('SELECT note FROM notes WHERE id = \$1', '{1}', tag => 'tag $_');" } 1 .. 70);
+cmp_ok(sql(q{SELECT count(*) FROM wc_metrics('cache_tags') WHERE name = 'whitecross_cache_tag_entries'}), '<=', 51, 'fifty tags, and the others');
+is(sql(q{SELECT sum(m.value) = (SELECT count(*) FROM wc_cache_entries) FROM wc_metrics('cache_tags') AS m WHERE m.name = 'whitecross_cache_tag_entries'}), 't', 'which are all there are');
 
 # ---- The text of it.
 my ($status, $findings) = run_tool(sql('SELECT wc_prometheus()') . "\n", 'promtool', 'check', 'metrics');
