@@ -15,10 +15,14 @@ use WhiteCross::Test;
 
 my $seconds = $ENV{WC_CACHE_SECONDS} // 3;
 my $seed    = $ENV{WC_CACHE_SEED}    // 1_000 + $$;
-my $node    = new_node('consistency', conf => <<'CONF');
+# Commits take their time between what a session does before and after: so much can happen meanwhile.
+my $node = new_node('consistency', conf => <<'CONF');
 max_prepared_transactions = 20
 whitecross.cache_entries = 40
-fsync = off
+fsync = on
+wal_sync_method = open_datasync
+commit_delay = 10000
+commit_siblings = 0
 log_min_messages = fatal
 CONF
 $node->safe_psql('postgres', 'CREATE EXTENSION whitecross');
