@@ -363,7 +363,7 @@ COMMENT ON FUNCTION @extschema@.wc_server_health() IS
 'Internal: what wc_health_check() has to say of statements, violations, indexes, the privacy of the log, and what the monitor finds; a role sees of statements what it may see.';
 
 -- The metrics of the result cache; see metrics.sql for what holds for all. Of the whole server: the cache is one for all databases. It counts by itself for the first 50
--- databases, and for all others together.
+-- databases, and for all others together. What entries there are by tag is of this database alone.
 
 CREATE FUNCTION @extschema@.wc_cache_metrics(family text)
 RETURNS TABLE (name text, type text, help text, labels jsonb, value double precision)
@@ -415,6 +415,21 @@ BEGIN
                  CROSS JOIN LATERAL jsonb_each_text(s.refusals) AS e) AS r
          GROUP BY r.name, r.reason;
     END IF;
+    IF family IS NULL OR family = 'cache_tags' THEN
+        RETURN QUERY
+        SELECT m.name, 'gauge', m.help, jsonb_build_object('database', current_database(), 'tag', t.tag), m.value
+          FROM (SELECT CASE WHEN e.place <= 50 THEN e.tag ELSE '(other)' END AS tag, sum(e.entries) AS entries, sum(e.bytes) AS bytes, sum(e.hits) AS hits, max(e.age) AS age
+                  FROM (SELECT coalesce(c.tag, '(none)') AS tag, count(*) AS entries, sum(c.bytes) AS bytes, sum(c.hits) AS hits, max(c.age_ms) / 1000.0 AS age,
+                               row_number() OVER (ORDER BY sum(c.bytes) DESC, c.tag) AS place
+                          FROM @extschema@.wc_cached_entries() AS c GROUP BY c.tag) AS e
+                 GROUP BY 1) AS t
+         CROSS JOIN LATERAL (VALUES
+            ('whitecross_cache_tag_entries', 'Results that the cache has by that tag; of the tags that take most memory.', t.entries::double precision),
+            ('whitecross_cache_tag_size_bytes', 'Memory that these results take.', t.bytes),
+            ('whitecross_cache_tag_hits', 'How often these results have been hits, as long as they are there.', t.hits),
+            ('whitecross_cache_tag_oldest_age_seconds', 'Age of the oldest of these results.', t.age)
+         ) AS m (name, help, value);
+    END IF;
     IF family IS NULL OR family = 'cache_second_tier' THEN
         RETURN QUERY
         SELECT m.name, 'counter', m.help, jsonb_build_object('database', d.name), m.value
@@ -455,7 +470,7 @@ DECLARE
                                       'health', 'health_checks', 'violations', 'violations_by_constraint', 'connections', 'connections_by_database', 'connections_by_role',
                                       'connection_limit_of_database', 'connection_limit_of_role', 'oldest_transaction', 'transaction_ids',
                                       'replication', 'replay', 'pooler', 'pools', 'pool_waits', 'pooled_databases', 'monitor', 'alerts', 'queries', 'query_patterns',
-                                      'cache', 'cache_limits', 'cache_refusals', 'cache_second_tier', 'cache_second_tier_state'];
+                                      'cache', 'cache_limits', 'cache_refusals', 'cache_tags', 'cache_second_tier', 'cache_second_tier_state'];
 BEGIN
     IF family <> ALL (families) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no family of metrics "%s"', family),
