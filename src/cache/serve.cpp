@@ -132,7 +132,9 @@ Datum serve(FunctionCallInfo fcinfo, Shape shape, int first) {
     const auto own = generations::own_writes();
     auto refusal = refusal_of_session(own);
     const uint64 since = generations::moment();
-    const Question question = Question::ask(parameters.query, parameters.count, refusal ? Memory::Bypass : Memory::Use);
+    const bool knows_names = !refusal || (*refusal == Refusal::Isolation && !own.catalogue);
+    const Question question =
+        Question::ask(parameters.query, parameters.count, knows_names ? Memory::Use : Memory::Bypass);
     TupleDesc const row = question.row();
     if (row == nullptr)
         throw pg::Error(ERRCODE_FEATURE_NOT_SUPPORTED, "the query returns no rows", {},
