@@ -6,6 +6,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
@@ -41,20 +42,8 @@ ALTER TABLE changed DROP gone;
 ALTER TABLE changed ADD d text DEFAULT 'added';
 CREATE VIEW seen AS SELECT id, t_mood, t_numeric_2 FROM every;
 CREATE TABLE many AS SELECT i, md5(i::text) AS t FROM generate_series(1, 25000) AS i;
--- hits, misses and refusals since the last look
-CREATE TABLE looked (hits bigint, misses bigint, refusals jsonb);
-INSERT INTO looked VALUES (0, 0, '{}');
-CREATE FUNCTION done() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE now looked; before looked;
-BEGIN
-  SELECT * INTO before FROM looked;
-  SELECT s.hits, s.misses, s.refusals INTO now FROM wc_cache_stats AS s WHERE s.database = current_database();
-  UPDATE looked SET hits = now.hits, misses = now.misses, refusals = now.refusals;
-  RETURN format('%s hits, %s misses', now.hits - before.hits, now.misses - before.misses)
-    || coalesce((SELECT string_agg(format(', %s %s', r.key, r.value::bigint - coalesce((before.refusals ->> r.key)::bigint, 0)), '' ORDER BY r.key)
-                   FROM jsonb_each_text(now.refusals) AS r WHERE r.value::bigint <> coalesce((before.refusals ->> r.key)::bigint, 0)), '');
-END $$;
 SQL
+$node->safe_psql('school', WhiteCross::Cache::SINCE_THE_LAST_LOOK);
 my $session = WhiteCross::Session->new($node, 'school');
 sub sql { return join "\n", $session->ask("$_[0];") }
 

@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
@@ -29,19 +30,8 @@ CREATE FUNCTION caught(query text) RETURNS text LANGUAGE plpgsql AS
   $$ DECLARE d text; BEGIN PERFORM wc_cached(NULL::int, query); RETURN 'nothing'; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM; END $$;
 CREATE FUNCTION stops(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN IF i = 5 THEN RAISE EXCEPTION 'half way'; END IF; RETURN i; END $$;
 CREATE FUNCTION waits(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_advisory_lock_shared(7); PERFORM pg_advisory_unlock_shared(7); RETURN i; END $$;
-CREATE TABLE looked (hits bigint, misses bigint, refusals jsonb);
-INSERT INTO looked VALUES (0, 0, '{}');
-CREATE FUNCTION done() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE now looked; before looked;
-BEGIN
-  SELECT * INTO before FROM looked;
-  SELECT s.hits, s.misses, s.refusals INTO now FROM wc_cache_stats AS s WHERE s.database = current_database();
-  UPDATE looked SET hits = now.hits, misses = now.misses, refusals = now.refusals;
-  RETURN format('%s hits, %s misses', now.hits - before.hits, now.misses - before.misses)
-    || coalesce((SELECT string_agg(format(', %s %s', r.key, r.value::bigint - coalesce((before.refusals ->> r.key)::bigint, 0)), '' ORDER BY r.key)
-                   FROM jsonb_each_text(now.refusals) AS r WHERE r.value::bigint <> coalesce((before.refusals ->> r.key)::bigint, 0)), '');
-END $$;
 SQL
+$node->safe_psql('school', WhiteCross::Cache::SINCE_THE_LAST_LOOK);
 my $here  = WhiteCross::Session->new($node, 'school');
 my $there = WhiteCross::Session->new($node, 'school');
 my $watch = WhiteCross::Session->new($node, 'school');

@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
@@ -41,19 +42,8 @@ CREATE FUNCTION sets(i int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS 'BEGIN 
 CREATE FUNCTION asks_cache(i int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN (SELECT c + i FROM wc_cached(NULL::bigint, 'SELECT sum(v) FROM notes') AS c); END $$;
 CREATE FUNCTION asks_second(i int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN reads_plpgsql(i); END $$;
 -- What the cache has done since the last look.
-CREATE TABLE looked (hits bigint, misses bigint, refusals jsonb);
-INSERT INTO looked VALUES (0, 0, '{}');
-CREATE FUNCTION done() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE now looked; before looked;
-BEGIN
-  SELECT * INTO before FROM looked;
-  SELECT s.hits, s.misses, s.refusals INTO now FROM wc_cache_stats AS s WHERE s.database = current_database();
-  UPDATE looked SET hits = now.hits, misses = now.misses, refusals = now.refusals;
-  RETURN format('%s hits, %s misses', now.hits - before.hits, now.misses - before.misses)
-    || coalesce((SELECT string_agg(format(', %s %s', r.key, r.value::bigint - coalesce((before.refusals ->> r.key)::bigint, 0)), '' ORDER BY r.key)
-                   FROM jsonb_each_text(now.refusals) AS r WHERE r.value::bigint <> coalesce((before.refusals ->> r.key)::bigint, 0)), '');
-END $$;
 SQL
+$node->safe_psql('school', WhiteCross::Cache::SINCE_THE_LAST_LOOK);
 my $here  = WhiteCross::Session->new($node, 'school');
 my $there = WhiteCross::Session->new($node, 'school');
 my $watch = WhiteCross::Session->new($node, 'school');

@@ -19,6 +19,22 @@ use WhiteCross::Session;
 
 use constant COUNTED => qw(hits misses stores invalidations expirations waits second_tier_hits second_tier_stores);
 
+# For tests that count several calls at once: done() tells of the hits, misses and refusals since it was called last.
+use constant SINCE_THE_LAST_LOOK => <<'SQL';
+CREATE TABLE looked (hits bigint, misses bigint, refusals jsonb);
+INSERT INTO looked VALUES (0, 0, '{}');
+CREATE FUNCTION done() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE now looked; before looked;
+BEGIN
+  SELECT * INTO before FROM looked;
+  SELECT s.hits, s.misses, s.refusals INTO now FROM wc_cache_stats AS s WHERE s.database = current_database();
+  UPDATE looked SET hits = now.hits, misses = now.misses, refusals = now.refusals;
+  RETURN format('%s hits, %s misses', now.hits - before.hits, now.misses - before.misses)
+    || coalesce((SELECT string_agg(format(', %s %s', r.key, r.value::bigint - coalesce((before.refusals ->> r.key)::bigint, 0)), '' ORDER BY r.key)
+                   FROM jsonb_each_text(now.refusals) AS r WHERE r.value::bigint <> coalesce((before.refusals ->> r.key)::bigint, 0)), '');
+END $$;
+SQL
+
 sub new {
     my ($class, $node, $database, %options) = @_;
     my $self = bless { node => $node, database => $database, bystander => $options{bystander} }, $class;
