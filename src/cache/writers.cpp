@@ -14,6 +14,7 @@ extern "C" {
 #include "catalog/pg_largeobject.h"
 #include "catalog/pg_largeobject_metadata.h"
 #include "catalog/pg_shdescription.h"
+#include "commands/dbcommands.h"
 }
 
 namespace wc::cache::generations {
@@ -35,6 +36,7 @@ struct Ending {
 constinit Ending ending = {};
 constinit bool catalogue_touched = false; // by a utility statement of this transaction
 constinit bool ends_prepared = false;     // such a statement
+constinit Oid dropped_database = InvalidOid;
 
 constinit std::array<Held, CellList::most> held = {};
 
@@ -131,6 +133,9 @@ WC_HOT void before_end(XactEvent event) {
     ending.collected = true;
     add_locked();
     pg::catalogue_changes::each(add_changed);
+    // Another may be made with its OID, and those of its tables.
+    if (OidIsValid(dropped_database))
+        add(rules_cell(dropped_database));
     // From here on the marks are those of the prepared transaction.
     if (event == XACT_EVENT_PRE_PREPARE && ending.marked.count > 0) {
         prepared::keep(transaction, ending.marked);
@@ -163,6 +168,7 @@ WC_HOT void at_end(XactEvent event) {
     }
     ending.collected = false;
     catalogue_touched = false;
+    dropped_database = InvalidOid;
     // Apply workers end prepared transactions without a statement.
     if (ends_prepared || IsBackgroundWorker)
         prepared::ended();
@@ -188,6 +194,9 @@ void before_utility(Node *statement) {
         ends_prepared = kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED;
         return;
     }
+    if (IsA(statement, DropdbStmt))
+        dropped_database =
+            pg::call([=] { return get_database_oid(reinterpret_cast<DropdbStmt *>(statement)->dbname, true); });
     if (!catalogue_touched)
         catalogue_touched = pg::call([=] { return pg::catalogue_changes::may_change(statement); });
 }

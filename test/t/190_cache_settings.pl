@@ -230,4 +230,19 @@ $sisters->happen(q{UPDATE secrets SET name = 'z'});
 $cache->expect('writes of the sister are not ours', $here, 'SELECT name FROM secrets ORDER BY id', 'hit');
 $sisters->expect('but its own', $there, 'SELECT name FROM secrets ORDER BY id', 'stored');
 
+# So does a database that is dropped and made anew, where it gets its namesake's OID too.
+$_->quit for $there, $sisters->{reader}, $sisters->{writer};
+$node->safe_psql('postgres', 'ALTER DATABASE sister RENAME TO mould');
+for my $name ('first', 'second') {
+    $node->safe_psql('mould', "UPDATE secrets SET name = '$name'");
+    $node->safe_psql('postgres', 'CREATE DATABASE cast_of TEMPLATE mould OID 60000');
+    my $casts = WhiteCross::Cache->new($node, 'cast_of');
+    my $in    = $casts->session;
+    $casts->expect("a $name database of one OID", $in, 'SELECT name FROM secrets ORDER BY id', 'stored');
+    $casts->expect("a $name database of one OID, again", $in, 'SELECT name FROM secrets ORDER BY id', 'hit');
+    $_->quit for $in, $casts->{reader};
+    $node->safe_psql('postgres', 'DROP DATABASE cast_of');
+}
+$cache->expect('which is nothing to other databases', $here, 'SELECT name FROM secrets ORDER BY id', 'hit');
+
 done_testing();

@@ -202,6 +202,8 @@ sub check {
         return if $fits->();
     }
     $self->{violation} = "process $self->{me}: " . join(', ', map { "$kinds[$_]{name} of $w is $seen->{$_}, was " . ($own{$_} // $known->{last}[$_]) . " after $low" } sort keys %$seen) . ", begun $high: $query";
+    my @params = $query =~ /\$1/ ? ($w) : ();
+    $self->{violation} .= ' (plainly ' . join(' ', split /\n/, WhiteCross::Cache::answer($self->{session}, WhiteCross::Cache::plain($query, params => \@params, type => 'NULL::record'))) . ')';
     return;
 }
 
@@ -220,7 +222,9 @@ sub write_some {
     $self->put($me, 0, 'Q', $n);
     my %own;
     my $inside = rand() < 0.2;
-    my @statements = ('BEGIN');
+    my @statements;
+    # By itself: where it is cancelled, what follows it would be committed one by one.
+    do { $s->send('BEGIN;') } until ($s->answer)[-1] eq 'BEGIN';
     for my $o (@chosen) {
         my $write = $kinds[$o]{rare} && rand() < 0.1 ? $kinds[$o]{rare} : $kinds[$o]{write};
         push @statements, filled($write->[ int rand @$write ], $me, $n);
@@ -244,6 +248,9 @@ sub write_some {
         $self->read_some for 1 .. int rand 4;
         # A cancelled one is tried again.
         do { $s->send("COMMIT PREPARED 'of_$me';"); @lines = $s->answer; } until $lines[-1] eq 'COMMIT PREPARED';
+    }
+    if (!$committed && WhiteCross::Session::error($lines[-1])) { # COMMIT was cancelled: the transaction has failed and is still there
+        do { $s->send('ROLLBACK;') } until ($s->answer)[-1] eq 'ROLLBACK';
     }
     $self->{count}{ $committed ? lc $end : 'rolled back' }++;
     $self->put($me, HEADER + 2 * $n, 'S', 0) unless $committed;
