@@ -36,8 +36,8 @@ sub checked {
     my $after  = $cache->counters;
     my %more   = map { $_ => $after->{$_} - ($before->{$_} // 0) } keys %$after;
     my $violations = delete $result{violations};
-    diag("$name, seed $seed: " . join ', ', map { "$_ $result{$_}" } sort keys %result);
-    diag("$name: " . join ', ', map { "$_ $more{$_}" } grep { $more{$_} } sort keys %more);
+    note("$name, seed $seed: " . join ', ', map { "$_ $result{$_}" } sort keys %result);
+    note("$name: " . join ', ', map { "$_ $more{$_}" } grep { $more{$_} } sort keys %more);
     is(join("\n", @$violations), '', "$name: each answer of $result{reads} is as new as it must be (seed $seed)");
     cmp_ok($more{hits},          '>', $result{reads} / 20, "$name: $more{hits} from the cache");
     cmp_ok($more{invalidations}, '>', 0,                   "$name: of which $more{invalidations} were found to be stale");

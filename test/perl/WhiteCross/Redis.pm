@@ -62,7 +62,7 @@ sub pid { my ($self) = @_; return $self->{run}{KIDS}[0]{PID} }
 # Ends it as a crash does, and waits for that.
 sub kill {
     my ($self) = @_;
-    kill 'CONT', $self->pid;
+    CORE::kill 'CONT', $self->pid;
     $self->{run}->signal('KILL');
     eval { $self->{run}->finish };
     delete $self->{run};
@@ -72,8 +72,8 @@ sub kill {
 }
 
 # Stops it as it is, so that it neither answers nor closes anything; and lets it go on.
-sub freeze { my ($self) = @_; return kill 'STOP', $self->pid }
-sub thaw   { my ($self) = @_; return kill 'CONT', $self->pid }
+sub freeze { my ($self) = @_; return CORE::kill 'STOP', $self->pid }
+sub thaw   { my ($self) = @_; return CORE::kill 'CONT', $self->pid }
 
 # ask(WORD...): the answer to a command: text, undef for nothing, a reference to an array; "-..." for an error.
 sub ask {
@@ -133,7 +133,7 @@ sub memory {
 END {
     for my $redis (@running) {
         next unless $redis->{run} && $redis->{run}->pumpable;
-        kill 'CONT', $redis->pid;
+        CORE::kill 'CONT', $redis->pid;
         $redis->{run}->kill_kill;
     }
 }
