@@ -170,7 +170,7 @@ WC_HOT void at_end(XactEvent event) {
     catalogue_touched = false;
     dropped_database = InvalidOid;
     // Apply workers end prepared transactions without a statement.
-    if (ends_prepared || IsBackgroundWorker)
+    if (ends_prepared || MyBackendType == B_BG_WORKER)
         prepared::ended();
     ends_prepared = false;
 }
