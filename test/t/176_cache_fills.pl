@@ -46,7 +46,7 @@ sub send_and_wait {
       or die 'the session does not wait';
     return;
 }
-sub answer { my ($session) = @_; return join ' ', map { s/^psql:.*?: (?=ERROR)//r } $session->answer }
+sub reply { my ($session) = @_; return join ' ', map { s/^psql:.*?: (?=ERROR)//r } $session->answer }
 
 # The ordinary way.
 is(on($filler, 'BEGIN; SELECT test_turn(1)'), 'BEGIN mine', 'the first computes');
@@ -55,7 +55,7 @@ is(on($waiter, 'SELECT test_turn(2)'), 'mine', 'another entry is another turn');
 is(fills(), 1, 'a turn ends with its transaction');
 send_and_wait($_, 'SELECT test_turn(1)') for @waiters;
 is(on($filler, 'SELECT test_end_turn()'), '', 'the turn is over');
-is(answer($_), 'waited', 'and who waited goes on') for @waiters;
+is(reply($_), 'waited', 'and who waited goes on') for @waiters;
 is(on($filler, 'SELECT test_turn(3); COMMIT'), 'mine COMMIT', 'the next turn in the same transaction');
 is(fills(), 0, 'ends with it');
 is($node->safe_psql('postgres', 'SELECT sum(waits) FROM counts()'), 4, 'waits are counted');
@@ -74,7 +74,7 @@ for my $end (sort keys %ends) {
     like(on($filler, $begin), qr/mine/, "before $end");
     send_and_wait($waiter, 'SELECT test_turn(1)');
     is(on($filler, $sql), $answer, $end);
-    is(answer($waiter), 'waited', "$end ends the turn");
+    is(reply($waiter), 'waited', "$end ends the turn");
     on($filler, 'ROLLBACK');
 }
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'p'});
@@ -85,28 +85,28 @@ is(on($filler, 'BEGIN; SELECT test_turn(1); SELECT fail_inside(); SAVEPOINT a; R
 # Who waits can be cancelled, timed out or ended, and the others don't mind.
 send_and_wait($_, 'SELECT test_turn(1)') for @waiters;
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $waiters[0]->process . ')');
-is(answer($waiters[0]), 'ERROR:  57014', 'who waits can be cancelled');
+is(reply($waiters[0]), 'ERROR:  57014', 'who waits can be cancelled');
 is(on($waiters[0], 'SELECT test_turn(2)'), 'mine', 'and goes on with something else');
 is(on($waiters[0], "SET statement_timeout = '10ms'; SELECT test_turn(1); RESET statement_timeout"), 'SET ERROR:  57014 RESET', 'the statement may time out');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $waiters[1]->process . ', 60000)');
 is(on($waiters[0], "SET whitecross.cache_wait = 0; SELECT test_turn(1)"), 'SET alone', 'who does not want to wait does not');
 is(on($waiters[0], "SET whitecross.cache_wait = '20ms'; SELECT test_turn(1); RESET whitecross.cache_wait"), 'SET alone RESET', 'and others only so long');
 is(on($filler, 'COMMIT'), 'COMMIT');
-is(answer($_), 'waited', 'those who are left go on') for @waiters[2, 3];
+is(reply($_), 'waited', 'those who are left go on') for @waiters[2, 3];
 
 # Who computes is ended.
 is(on($filler, 'BEGIN; SELECT test_turn(1)'), 'BEGIN mine');
 send_and_wait($waiter, 'SELECT test_turn(1)');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $filler->process . ', 60000)');
-is(answer($waiter), 'waited', 'nobody waits for a process that was terminated');
+is(reply($waiter), 'waited', 'nobody waits for a process that was terminated');
 is(fills(), 0, 'which has left nothing');
 $filler = WhiteCross::Session->new($node, 'postgres');
 $filler->send('SELECT test_turn(1), pg_sleep(600);');
 $node->poll_query_until('postgres', 'SELECT fills = 1 FROM memory()') or die 'there is no fill';
 send_and_wait($waiter, 'SELECT test_turn(1)');
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $filler->process . ')');
-is(answer($filler), 'ERROR:  57014', 'who computes is cancelled');
-is(answer($waiter), 'waited', 'nobody waits for it any more');
+is(reply($filler), 'ERROR:  57014', 'who computes is cancelled');
+is(reply($waiter), 'waited', 'nobody waits for it any more');
 
 # Killed: the server starts again.
 is(on($filler, 'BEGIN; SELECT test_turn(1)'), 'BEGIN mine');

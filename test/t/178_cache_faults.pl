@@ -33,8 +33,8 @@ SQL
 
 my ($control, @sessions);
 sub connect_all { $control = WhiteCross::Session->new($node, 'school'); @sessions = map { WhiteCross::Session->new($node, 'school') } 1 .. 6; return }
-sub on { my ($session, $sql) = @_; $session->send("$sql;"); return join "\n", answer($session) }
-sub answer { my ($session) = @_; return join "\n", map { s/^psql:.*?: (?=ERROR)//r } $session->answer }
+sub on { my ($session, $sql) = @_; $session->send("$sql;"); return join "\n", reply($session) }
+sub reply { my ($session) = @_; return join "\n", map { s/^psql:.*?: (?=ERROR)//r } $session->answer }
 sub stats { my ($columns) = @_; return on($control, "SELECT $columns FROM wc_cache_stats WHERE database = 'school'") }
 sub memory { return on($control, 'SELECT entries, fills FROM wc_cache_memory()') }
 sub begin { is(on($control, 'SELECT wc_cache_clear() >= 0, wc_reset_cache_stats(), pg_advisory_lock(1)'), 't||', 'the test holds the lock'); return }
@@ -57,7 +57,7 @@ send_and_wait($filler, $query, 'advisory');
 send_and_wait($_, $query, 'Extension') for @waiters;
 is(memory(), '0|1', 'one computes');
 let_go();
-is(answer($_), $right, 'all have the rows') for @sessions;
+is(reply($_), $right, 'all have the rows') for @sessions;
 is(scalar(() = slurp_file($node->logfile) =~ /LOG: +computed/g), 1, 'which were computed once');
 is(stats('misses, hits, waits, stores'), '1|5|5|1', 'the others waited for them');
 is(memory(), '1|0', 'one entry');
@@ -74,7 +74,7 @@ for my $end ([ 'is cancelled', sub { $node->safe_psql('postgres', 'SELECT pg_can
     $node->poll_query_until('postgres', "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event = 'advisory' AND pid IN (" . join(',', map { $_->process } @waiters[0, 1]) . ')')
       or die 'the others do not go on';
     let_go();
-    is(answer($_), $right, "who computes $what: the others have the rows") for @waiters[0, 1];
+    is(reply($_), $right, "who computes $what: the others have the rows") for @waiters[0, 1];
     like(join("\n", $filler->answer(may_be_lost => 1)), qr/57014|57P01|lost/, 'it has an error itself');
     $filler = $sessions[0] = WhiteCross::Session->new($node, 'school') if $filler->lost;
     on($filler, 'ROLLBACK');
@@ -85,7 +85,7 @@ begin();
 send_and_wait($filler, $fails, 'advisory');
 send_and_wait($waiters[0], $fails, 'Extension');
 let_go();
-is(answer($_), 'ERROR:  XX999', 'a query that fails half way fails for each') for $filler, $waiters[0];
+is(reply($_), 'ERROR:  XX999', 'a query that fails half way fails for each') for $filler, $waiters[0];
 is(memory(), '0|0', 'and nothing is kept of it');
 
 # Who waits is cancelled, or is terminated: nobody else minds.
@@ -93,15 +93,15 @@ begin();
 send_and_wait($filler, $query, 'advisory');
 send_and_wait($_, $query, 'Extension') for @waiters[0 .. 3];
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $waiters[0]->process . ')');
-is(answer($waiters[0]), 'ERROR:  57014', 'who waits can be cancelled');
+is(reply($waiters[0]), 'ERROR:  57014', 'who waits can be cancelled');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $waiters[1]->process . ', 60000)');
 is(on($waiters[4], "SET whitecross.cache_wait = '10ms'; SET statement_timeout = '5s'; SELECT count(*) FROM wc_cached_json('SELECT id FROM pupil')"), "SET\nSET\n100", 'other queries are not waited for');
 $waiters[4]->send("RESET statement_timeout; $query;");
 $node->poll_query_until('postgres', "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = " . $waiters[4]->process) or die 'it does not give up waiting';
 let_go();
-is(answer($filler), $right, 'who computes goes on');
-is(answer($_), $right, 'and the others have the rows') for @waiters[2, 3];
-is(answer($waiters[4]), "RESET\n$right", 'as has who would not wait so long, and ran it too');
+is(reply($filler), $right, 'who computes goes on');
+is(reply($_), $right, 'and the others have the rows') for @waiters[2, 3];
+is(reply($waiters[4]), "RESET\n$right", 'as has who would not wait so long, and ran it too');
 
 # Killed while it computes, or while it waits: the server starts again, empty.
 for my $victim (0, 1) {
@@ -128,7 +128,7 @@ is(on($control, sprintf $sized, 1_000_000), '1000000', 'one that is not too larg
 is(stats('entries, stores'), '1|1', 'is');
 my @sent = map { my $first = $_; join ';', map { sprintf $sized, 1 + ($_ * 7919 * $first) % 300_000 } 1 .. 60 } 1 .. 6;
 $sessions[$_]->send("$sent[$_];") for 0 .. 5;
-is(answer($sessions[$_]), join("\n", $sent[$_] =~ /ARRAY\['(\d+)'\]/g), 'each has its own rows') for 0 .. 5;
+is(reply($sessions[$_]), join("\n", $sent[$_] =~ /ARRAY\['(\d+)'\]/g), 'each has its own rows') for 0 .. 5;
 is(stats('evictions > 100'), 't', 'while others made room');
 is(on($control, 'SELECT bytes <= max_bytes AND bytes > max_bytes / 2, fills FROM wc_cache_memory()'), 't|0', 'in memory that is full');
 is(on($control, 'SELECT wc_cache_clear() > 0, (SELECT entries + bytes + fills FROM wc_cache_memory())'), 't|0', 'and of which nothing is lost');

@@ -150,11 +150,12 @@ while (my $client = $listener->accept) {
 }
 PERL
 reload('redis_timeout', '50ms');
+my $round = 0;
 for my $says ('HTTP/1.1 400 Bad Request\r\n\r\n', '$99999999999999\r\nab', '*1000000000\r\n', '$LONG', '-MOVED 1\r\n') {
     my ($said, $input) = ('', '');
     my $run = IPC::Run::start([ $^X, '-e', $talk, $fake, $says ], '<', \$input, '>', \$said, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     $run->pump until $said =~ /ready/;
-    reload('redis_conninfo', "host=$fake" . ' ' x (++$main::round));
+    reload('redis_conninfo', "host=$fake" . ' ' x (++$round));
     my $failures = stats('second_tier_errors + second_tier_timeouts');
     # The rest of before must be over for it to be asked at all.
     ok($node->poll_query_until('school', <<"SQL"), "asked of one that says \"$says\"") || diag(stats('*'));
