@@ -55,14 +55,7 @@ void prune(int64 present) {
 }
 
 void warn(const std::string &name, std::string_view what) {
-    const std::string description(what);
-    const char *const file = name.c_str();
-    const char *const problem = description.c_str();
-    pg::call([=] {
-        ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
-                          errmsg("\"%s\" %s, and what follows is left out of the connection history", file, problem),
-                          errhint("Remove it from pg_stat/whitecross in the data folder.")));
-    });
+    folder::warn(name, what, "what follows is left out of the connection history");
 }
 
 // Reads a file as far as it can be; `most` bytes of it count. True where that is all of them. What a crash has left

@@ -168,6 +168,16 @@ std::optional<std::string> read(const std::string &name, Problem problem) {
     }
 }
 
+void warn(const std::string &name, std::string_view what, const char *outcome) {
+    const std::string description(what);
+    const char *const file = name.c_str();
+    const char *const problem = description.c_str();
+    pg::call([=] {
+        ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("\"%s\" %s, and %s", file, problem, outcome),
+                          errhint("Remove it from pg_stat/whitecross in the data folder.")));
+    });
+}
+
 int64 size(const std::string &name) {
     struct stat facts = {};
     return stat(path_of(name).c_str(), &facts) == 0 ? facts.st_size : 0;

@@ -24,6 +24,9 @@ using Problem = void (*)(const std::string &name, std::string_view what);
 // The same, but a file that can't be read is told of, and nothing.
 std::optional<std::string> read(const std::string &name, Problem problem);
 
+// Tells of such a file in the server's log; outcome: what comes of it, as the end of a sentence.
+void warn(const std::string &name, std::string_view what, const char *outcome);
+
 // The size of a file in bytes; 0 where it is gone.
 int64 size(const std::string &name);
 

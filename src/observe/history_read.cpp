@@ -14,14 +14,7 @@ using core::history::Totals;
 namespace {
 
 void warn(const std::string &name, std::string_view what) {
-    const std::string description(what);
-    const char *const file = name.c_str();
-    const char *const problem = description.c_str();
-    pg::call([=] {
-        ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
-                          errmsg("\"%s\" %s, and is left out of the query history", file, problem),
-                          errhint("Remove it from pg_stat/whitecross in the data folder.")));
-    });
+    folder::warn(name, what, "is left out of the query history");
 }
 
 void ignore(const std::string &, std::string_view) {}
