@@ -91,7 +91,11 @@ told('refresh_failed', "raised warning public.$view district 1 0", "raised criti
 # ---- A change log that grows.
 ask(q{UPDATE students SET "firstName" = "firstName" || 'x';}) for 1 .. 2;
 shown('change_log', qr/warning district district \d+(?:\.\d+)? 50/);
-ask('SELECT count(*) FROM wc_refresh_all();');
+# What a transaction that is still under way might need of the log stays until a later refresh: a look of the monitor's.
+my $tries = 0;
+until (ask('SELECT (SELECT count(*) FROM wc_refresh_all()) > 0 AND NOT EXISTS (SELECT FROM wc_change);') eq 't') {
+    die "the change log does not become empty\n" if ++$tries > 1000;
+}
 shown('change_log', '');
 
 # ---- Unhealthy, and healthy again: a managed view is gone.
