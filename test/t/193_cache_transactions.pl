@@ -11,7 +11,18 @@ use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('transactions', allows_streaming => 1, conf => "autovacuum = off\nmax_prepared_transactions = 10\nsynchronous_commit = local\nwhitecross.cache_wait = 60s\nrestart_after_crash = on\n");
+# Who asks for synchronous_commit waits for a standby that never comes: from the start, since it is the checkpointer that makes commits
+# wait where the setting changes, in its own time.
+my $node = new_node('transactions', allows_streaming => 1, conf => <<'CONF');
+autovacuum = off
+max_prepared_transactions = 10
+synchronous_standby_names = 'nobody'
+synchronous_commit = local
+whitecross.cache_wait = 60s
+whitecross.monitor_interval = 3600
+whitecross.health_interval = 0
+restart_after_crash = on
+CONF
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION whitecross;
 CREATE TABLE bystander (id int);
@@ -266,9 +277,6 @@ in_cache($_) for $plain, $other;
     $cache->expect('that of its rival does not', $s, $plain, 'stored');
 }
 # A commit that waits for a standby that never comes: written, but not yet visible.
-$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
-$node->reload;
-$node->poll_query_until('postgres', q{SELECT current_setting('synchronous_standby_names') = 'nobody'}) or die;
 for my $end ('pg_cancel_backend', 'pg_terminate_backend') {
     in_cache($plain);
     my $late = $cache->session;
@@ -280,8 +288,6 @@ for my $end ('pg_cancel_backend', 'pg_terminate_backend') {
     $node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $late->{process} AND wait_event = 'SyncRep'") or die;
     $cache->expect("$end: the new rows", $s, $plain, 'stored');
 }
-$node->safe_psql('postgres', 'ALTER SYSTEM RESET synchronous_standby_names');
-$node->reload;
 # A writer that is terminated, or killed at its client's side, in the middle.
 in_cache($plain);
 {
