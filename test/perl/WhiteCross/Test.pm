@@ -18,6 +18,18 @@ our @EXPORT = qw(new_node make_database try_sql send_to answer catalogue same_li
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
   mv_allergy_summary mv_appointment_statistics);
 
+# A server may take as long to start, to stop or to be promoted as anything else that is waited for.
+$ENV{PGCTLTIMEOUT} //= $PostgreSQL::Test::Utils::timeout_default;
+
+# What a session of background_psql() may take is meant for each of its queries, and for its end; unless told so, it is all the time
+# that the session is there.
+{
+    no warnings 'redefine';
+    my ($start, $quit) = (\&PostgreSQL::Test::Cluster::background_psql, \&PostgreSQL::Test::BackgroundPsql::quit);
+    *PostgreSQL::Test::Cluster::background_psql = sub { my $session = $start->(@_); $session->set_query_timer_restart; return $session };
+    *PostgreSQL::Test::BackgroundPsql::quit = sub { my ($session) = @_; $session->{timeout}->start; return $quit->($session) };
+}
+
 # The top of the source tree, where fixtures and examples are.
 sub tree { return File::Spec->rel2abs(dirname(__FILE__) . '/../../..') }
 
