@@ -11,7 +11,7 @@ use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('settings', conf => "autovacuum = off\n");
+my $node = new_node('settings', conf => "autovacuum = off\nwhitecross.monitor_interval = 3600\nwhitecross.health_interval = 0\n");
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE ann LOGIN;
 CREATE ROLE ben LOGIN;
@@ -216,8 +216,15 @@ $s->ask('ALTER TABLE rows ENABLE ROW LEVEL SECURITY; CREATE VIEW seen AS SELECT 
 $cache->refuses('row security of a view\'s owner', $ann, 'SELECT id FROM seen ORDER BY id', 'row_security');
 
 # ---- Two databases of one template have tables and roles of the same OIDs.
+# Whose sessions have ended may still be on their way out: the server waits for them, but not for long.
+sub nobody_in {
+    my ($database, $from) = @_;
+    $node->poll_query_until($from // 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '$database'") or die "somebody stays in $database\n";
+    return;
+}
 $_->quit for $cache->{reader}, $s, $ann, $ben, $chief;
 $cache->{writer}->quit if $cache->{writer};
+nobody_in('postgres', 'template1');
 $node->safe_psql('template1', 'CREATE DATABASE sister TEMPLATE postgres');
 $node->safe_psql('sister', 'UPDATE secrets SET name = name || name');
 $cache->reconnect;
@@ -232,15 +239,18 @@ $sisters->expect('but its own', $there, 'SELECT name FROM secrets ORDER BY id', 
 
 # So does a database that is dropped and made anew, where it gets its namesake's OID too.
 $_->quit for $there, $sisters->{reader}, $sisters->{writer};
+nobody_in('sister');
 $node->safe_psql('postgres', 'ALTER DATABASE sister RENAME TO mould');
 for my $name ('first', 'second') {
     $node->safe_psql('mould', "UPDATE secrets SET name = '$name'");
+    nobody_in('mould');
     $node->safe_psql('postgres', 'CREATE DATABASE cast_of TEMPLATE mould OID 60000');
     my $casts = WhiteCross::Cache->new($node, 'cast_of');
     my $in    = $casts->session;
     $casts->expect("a $name database of one OID", $in, 'SELECT name FROM secrets ORDER BY id', 'stored');
     $casts->expect("a $name database of one OID, again", $in, 'SELECT name FROM secrets ORDER BY id', 'hit');
     $_->quit for $in, $casts->{reader};
+    nobody_in('cast_of');
     $node->safe_psql('postgres', 'DROP DATABASE cast_of');
 }
 $cache->expect('which is nothing to other databases', $here, 'SELECT name FROM secrets ORDER BY id', 'hit');

@@ -14,6 +14,8 @@ use WhiteCross::Test;
 # One server: database 'far' publishes to database 'near', and a standby has both.
 my $node = new_node('apply', allows_streaming => 'logical', conf => <<'CONF');
 autovacuum = off
+whitecross.monitor_interval = 3600
+whitecross.health_interval = 0
 max_prepared_transactions = 10
 max_logical_replication_workers = 8
 wal_retrieve_retry_interval = 100ms
@@ -54,7 +56,9 @@ my $plain = 'SELECT id, v FROM plain ORDER BY id';
 # ---- The initial copy.
 $cache->changes('the initial copy', $s, $plain, sub {
     $node->safe_psql('near', "CREATE SUBSCRIPTION sub CONNECTION '$connection' PUBLICATION pub WITH (create_slot = false, slot_name = sub, two_phase = true, streaming = true)");
-    $node->poll_query_until('near', q{SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')}) or die "no copy\n";
+    # What the subscription has to note of itself in catalogues, which ends all results of its database, is over.
+    $node->poll_query_until('near', q{SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate <> 'r'}) or die "no copy\n";
+    $node->poll_query_until('near', q{SELECT subtwophasestate = 'e' FROM pg_subscription}) or die "no prepared transactions\n";
 }, wide => 1);
 
 # ---- What is applied.
