@@ -87,7 +87,7 @@ send_and_wait($_, 'SELECT test_turn(1)') for @waiters;
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $waiters[0]->process . ')');
 is(reply($waiters[0]), 'ERROR:  57014', 'who waits can be cancelled');
 is(on($waiters[0], 'SELECT test_turn(2)'), 'mine', 'and goes on with something else');
-is(on($waiters[0], "SET statement_timeout = '10ms'; SELECT test_turn(1); RESET statement_timeout"), 'SET ERROR:  57014 RESET', 'the statement may time out');
+is(on($waiters[0], "BEGIN; SET LOCAL statement_timeout = '10ms'; SELECT test_turn(1); ROLLBACK"), 'BEGIN SET ERROR:  57014 ROLLBACK', 'the statement may time out');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $waiters[1]->process . ', 60000)');
 is(on($waiters[0], "SET whitecross.cache_wait = 0; SELECT test_turn(1)"), 'SET alone', 'who does not want to wait does not');
 is(on($waiters[0], "SET whitecross.cache_wait = '20ms'; SELECT test_turn(1); RESET whitecross.cache_wait"), 'SET alone RESET', 'and others only so long');
