@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 use WhiteCross::Redis;
 use WhiteCross::Test;
 
@@ -20,6 +21,9 @@ whitecross.cache_entries = 1
 whitecross.redis_conninfo = 'host=@{[ $redis->socket ]}'
 whitecross.redis_key_file = '$keys'
 whitecross.redis_timeout = '1s'
+autovacuum = off
+whitecross.monitor_interval = 3600
+whitecross.health_interval = 0
 CONF
 
 my $marker = 'Penicillin-Marker';
@@ -80,10 +84,13 @@ write_secret($keys, key_text(1));
 is(state(), 'up', 'until the file is as it has to be');
 
 # ---- Stored and fetched.
+my $began = time;
 is_counted(sub { cached(1) }, "$marker 1 of first", '0 1 1 0 0', 'a miss of both tiers is stored in both');
 my ($key) = $redis->keys;
 like($key, qr/^whitecross:[0-9a-f]{64}$/, 'under a name that says nothing');
-ok($redis->ask('PTTL', $key) > 290_000 && $redis->ask('PTTL', $key) <= 300_000, 'as long as it may be used');
+my $left = $redis->ask('PTTL', $key);
+my $past = 1000 * (time - $began);
+ok($left <= 300_000 && $left >= 299_998 - $past, 'as long as it may be used') or diag("$left ms are left after $past ms");
 is_counted(sub { cached(1) }, "$marker 1 of first", '0 0 0 0 0', 'a hit of the first tier asks nobody');
 evict();
 is_counted(sub { cached(1) }, "$marker 1 of first", '1 0 0 0 0', 'what the first tier has given up comes back');
@@ -113,12 +120,21 @@ is_counted(sub { cached(1, q{tag => 'board'}) }, "$marker 1 of first, changed", 
 is_counted(sub { cached(1) }, "$marker 1 of first, changed", '1 0 0 0 0', 'and not what has no tag');
 
 # ---- Time is over when it is over here, whatever Redis thinks.
-my %known = map { $_ => 1 } $redis->keys;
-is_counted(sub { cached(5, q{ttl => '500 ms'}) }, "$marker 5 of first", '0 1 1 0 0', 'an entry for half a second');
-my ($short) = grep { !$known{$_} } $redis->keys;
-is($redis->ask('PERSIST', $short), 1, 'that Redis keeps for ever');
 evict();
-my $then = sql(q{SELECT clock_timestamp() + '600 ms'});
+my %known = map { $_ => 1 } $redis->keys;
+my ($ttl, @counted, $kept) = (250);
+until ($kept) { # on a slow machine Redis is faster than we are
+    $ttl *= 2;
+    evict();
+    @counted = counted(sub { cached(5, qq{ttl => '$ttl ms'}) });
+    my ($short) = grep { !$known{$_} } $redis->keys;
+    $kept = defined $short && $redis->ask('PERSIST', $short);
+    die "nothing is stored\n" if $ttl > 60_000;
+}
+is_deeply(\@counted, [ "$marker 5 of first", '0 1 1 0 0' ], 'an entry for half a second');
+is($kept, 1, 'that Redis keeps for ever');
+evict();
+my $then = sql("SELECT clock_timestamp() + '$ttl ms'");
 $node->poll_query_until('school', "SELECT clock_timestamp() > '$then'") or die "time stands still\n";
 is_counted(sub { cached(5) }, "$marker 5 of first", '0 1 1 0 0', 'is not used any more');
 
