@@ -32,7 +32,12 @@ my $check = WhiteCross::Consistency->new($node, 'postgres', processes => 8, seed
 sub checked {
     my ($name, %options) = @_;
     my $before = $cache->counters;
-    my %result = $check->run(seconds => $seconds, %options);
+    my @wanted = ('invalidations', @{ delete $options{wanted} // [] });
+    my %result = $check->run(seconds => $seconds, %options, enough => sub {
+        my ($transactions) = @_;
+        my $now = $cache->counters;
+        return $transactions >= 40 && !grep { $now->{$_} == $before->{$_} } @wanted;
+    });
     my $after  = $cache->counters;
     my %more   = map { $_ => $after->{$_} - ($before->{$_} // 0) } keys %$after;
     my $violations = delete $result{violations};
@@ -48,7 +53,7 @@ sub checked {
 
 checked('first tier');
 my $redis = $cache->with_redis;
-my $more = checked('second tier');
+my $more = checked('second tier', wanted => [ 'second_tier_stores', 'second_tier_hits' ]);
 cmp_ok($more->{second_tier_stores}, '>', 0, "$more->{second_tier_stores} entries went to Redis");
 cmp_ok($more->{second_tier_hits},   '>', 0, "$more->{second_tier_hits} came back");
 cmp_ok(scalar(my @names = $redis->keys), '>', 0, 'Redis has entries');

@@ -12,6 +12,9 @@ package WhiteCross::Consistency;
 #
 #   my $check = WhiteCross::Consistency->new($node, 'postgres', processes => 8);
 #   my %result = $check->run(seconds => 10, meanwhile => sub { ... });
+#
+# A machine that has little time for it takes longer: until enough => sub { ... }, which is given the number of transactions that
+# have ended since it began, says so.
 
 use strict;
 use warnings;
@@ -98,6 +101,8 @@ SQL
 }
 
 sub file { my ($self, $w) = @_; return "$self->{dir}/process_$w" }
+sub result { my ($self, $w) = @_; return "$self->{dir}/result_$w" }
+sub over { my ($self) = @_; return "$self->{dir}/over" } # is there when all are to end
 
 # ---- What all processes know of each.
 
@@ -112,7 +117,7 @@ sub written { my ($self, $w, $first, $last) = @_; return $last < $first ? () : $
 # ---- One process.
 
 sub work {
-    my ($self, $me, $until) = @_;
+    my ($self, $me) = @_;
     srand($self->{seed} * 100 + $me);
     $self->open_files;
     $self->{me} = $me;
@@ -121,7 +126,7 @@ sub work {
     $self->put($me, HEADER + 2 * LIMIT, 'L', $s->{process});
     $self->{known} = [ map { { at => 0, last => [ (0) x KINDS ] } } 1 .. $self->{processes} ];
     $self->{count} = {};
-    while (time < $until && !$self->{violation}) {
+    until (-e $self->over || $self->{violation}) {
         my $chance = rand;
         if    ($chance < 0.900) { $self->read_some }
         elsif ($chance < 0.990) { $self->write_some }
@@ -283,22 +288,36 @@ sub cancel_one {
 sub run {
     my ($self, %options) = @_;
     my $until = time + $options{seconds};
+    my $last  = $self->{processes} - 1;
     my @processes;
-    for my $w (0 .. $self->{processes} - 1) {
+    unlink $self->over;
+    $self->open_files;
+    my $before = 0;
+    $before += $self->ended($_) for 0 .. $last;
+    for my $w (0 .. $last) {
         my $pid = fork // die "$!\n";
         if ($pid == 0) {
-            eval { $self->work($w, $until); 1 } or $self->{violation} //= "died: $@";
+            eval { $self->work($w); 1 } or $self->{violation} //= "died: $@";
             $self->{count}{violation} = $self->{violation} if $self->{violation};
-            PostgreSQL::Test::Utils::append_to_file("$self->{dir}/result_$w", join '', map { "$_\t" . ($self->{count}{$_} =~ s/\s+/ /gr) . "\n" } sort keys %{ $self->{count} });
+            PostgreSQL::Test::Utils::append_to_file($self->result($w), join '', map { "$_\t" . ($self->{count}{$_} =~ s/\s+/ /gr) . "\n" } sort keys %{ $self->{count} });
             POSIX::_exit(0);
         }
         push @processes, $pid;
     }
-    while (time < $until) { $options{meanwhile} ? $options{meanwhile}->($until) : select undef, undef, undef, 0.1 }
+    my $enough = sub {
+        my $ended = -$before;
+        $ended += $self->ended($_) for 0 .. $last;
+        return !$options{enough} || $options{enough}->($ended);
+    };
+    my $latest = $until + $PostgreSQL::Test::Utils::timeout_default;
+    until (time > $latest || time > $until && ($enough->() || grep { -e $self->result($_) } 0 .. $last)) {
+        $options{meanwhile} ? $options{meanwhile}->() : select undef, undef, undef, 0.1;
+    }
+    PostgreSQL::Test::Utils::append_to_file($self->over, '');
     waitpid $_, 0 for @processes;
     my %total = (violations => []);
-    for my $w (0 .. $self->{processes} - 1) {
-        my $file = "$self->{dir}/result_$w";
+    for my $w (0 .. $last) {
+        my $file = $self->result($w);
         push @{ $total{violations} }, "no result of process $w" unless -e $file;
         for (split /\n/, -e $file ? PostgreSQL::Test::Utils::slurp_file($file) : '') {
             my ($name, $value) = split /\t/, $_, 2;
