@@ -11,7 +11,7 @@ use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('writes', conf => "autovacuum = off\nmax_locks_per_transaction = 128\n");
+my $node = new_node('writes', conf => "autovacuum = off\nwhitecross.monitor_interval = 3600\nwhitecross.health_interval = 0\nmax_locks_per_transaction = 128\n");
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION whitecross;
 CREATE TABLE bystander (id int);

@@ -11,7 +11,7 @@ use WhiteCross::Cache;
 use WhiteCross::Session;
 use WhiteCross::Test;
 
-my $node = new_node('definitions', conf => "autovacuum = off\n");
+my $node = new_node('definitions', conf => "autovacuum = off\nwhitecross.monitor_interval = 3600\nwhitecross.health_interval = 0\n");
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION whitecross;
 CREATE TABLE bystander (id int);
