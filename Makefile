@@ -112,7 +112,7 @@ STORE = test/modules/store/whitecross_store.so
 CELLS = test/modules/cells/whitecross_cells.so
 
 # Targets that do without the server's make rules: they must work, or say what is missing, where nothing is installed yet.
-PLAIN_TARGETS = help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind \
+PLAIN_TARGETS = help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-asan-tap test-valgrind \
 	bench lint format dist show-%
 
 ifneq ($(filter-out $(PLAIN_TARGETS),$(or $(MAKECMDGOALS),all)),)
@@ -207,6 +207,9 @@ tap: ## only the TAP tests (test/t); TESTS='test/t/001_x.pl' picks some
 test-asan: ## unit and regression tests under AddressSanitizer and UBSan
 	scripts/test asan
 
+test-asan-tap: ## the TAP tests under the same (hours); TESTS='test/t/001_x.pl' picks some
+	scripts/test asan-tap
+
 test-valgrind: ## the regression tests under valgrind
 	scripts/test valgrind
 
@@ -227,4 +230,4 @@ dist: ## a source archive in build/
 show-%:
 	@echo $($*)
 
-.PHONY: help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-valgrind bench lint format dist
+.PHONY: help setup private-postgres demo demo-stop test unit regress pgtap isolation tap test-asan test-asan-tap test-valgrind bench lint format dist
