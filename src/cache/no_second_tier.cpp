@@ -1,5 +1,4 @@
-// The result cache without a second tier, where the library is built without
-// hiredis: there never is one.
+// The result cache without a second tier, where the library is built without hiredis: there never is one.
 #include "cache/second_tier.hpp"
 
 #include "cache/generations.hpp"

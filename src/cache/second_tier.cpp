@@ -1,5 +1,4 @@
-// The second tier of the result cache: what is asked of Redis, whether to ask
-// it, and what an answer is worth.
+// The second tier of the result cache: what is asked of Redis, whether to ask it, and what an answer is worth.
 #include "cache/second_tier.hpp"
 
 #include "cache/generations.hpp"
@@ -182,8 +181,7 @@ std::string key_of(const Name &name) {
     return key;
 }
 
-// Whatever fails here but the statement itself costs the second tier, not the
-// statement.
+// Whatever fails here but the statement itself costs the second tier, not the statement.
 template <typename F> bool despite_faults(const F &f) {
     try {
         return f();
