@@ -487,6 +487,137 @@ COMMENT ON FUNCTION @extschema@.wc_metrics(text) IS
 'Everything measured, as metrics of Prometheus: name, type, help, labels, value; of one family, or all. Numbers and names of databases, roles, views, constraints and indexes only.';
 REVOKE EXECUTE ON FUNCTION @extschema@.wc_metrics(text) FROM PUBLIC;
 
+-- Of two that change the limits of a role at the same time, the second waits for the first.
+
+CREATE FUNCTION @extschema@.wc_lock_role(role oid)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_lock_role';
+COMMENT ON FUNCTION @extschema@.wc_lock_role(oid) IS
+'Internal: until the transaction ends, others that change the limits of this role wait; nobody else does. Who may not alter the role takes no lock.';
+
+CREATE OR REPLACE FUNCTION @extschema@.wc_role_setting(role oid, setting text)
+RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_role_setting';
+COMMENT ON FUNCTION @extschema@.wc_role_setting(oid, text) IS
+'Internal: what ALTER ROLE ... SET has set for a role in all databases, as it is now; NULL: nothing.';
+
+CREATE OR REPLACE FUNCTION @extschema@.wc_apply_session_limits(role_name text, profile text)
+RETURNS TABLE (setting text, previous text, value text, action text, reason text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 3
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $apply_session_limits$
+#variable_conflict use_column
+DECLARE
+    target pg_roles;
+    had jsonb;
+    noted jsonb := '{}';
+    wanted record;
+    there record;
+    members text;
+BEGIN
+    IF role_name IS NULL OR profile IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'role_name and profile must not be null';
+    END IF;
+    SELECT * INTO target FROM pg_roles AS r WHERE r.rolname = role_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name);
+    END IF;
+    PERFORM @extschema@.wc_lock_role(target.oid);
+    had := @extschema@.wc_session_limits_noted(target.oid);
+    IF target.rolsuper THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('role "%s" is a superuser', role_name),
+            DETAIL = 'Limits of sessions would end its maintenance: dumps, VACUUM, CREATE INDEX.',
+            HINT = 'Let the application connect as a role of its own.';
+    END IF;
+    FOR wanted IN SELECT p.setting, p.value FROM @extschema@.wc_pool_profile(profile, '{}', '{}') AS p WHERE p.place = 'role' LOOP
+        setting := wanted.setting;
+        value := wanted.value;
+        reason := NULL;
+        previous := @extschema@.wc_role_setting(target.oid, setting);
+        -- What was there before us: as noted if nobody has touched it since, else what it is now.
+        noted := noted || jsonb_build_object(setting, jsonb_build_object('applied', value, 'before',
+                     CASE WHEN previous = had -> setting ->> 'applied' THEN had -> setting ->> 'before' ELSE previous END));
+        action := CASE WHEN previous IS NULL THEN 'set' WHEN previous = value THEN 'unchanged' ELSE 'changed' END;
+        IF action <> 'unchanged' THEN
+            EXECUTE format('ALTER ROLE %I SET %s = %L', target.rolname, setting, value);
+        END IF;
+        RETURN NEXT;
+        -- What is set for the role in one database wins over what is set for the role.
+        FOR there IN SELECT d.datname, substr(c.entry, length(wanted.setting) + 2) AS entry_value FROM pg_db_role_setting AS o
+                       JOIN pg_database AS d ON d.oid = o.setdatabase CROSS JOIN unnest(o.setconfig) AS c (entry)
+                      WHERE o.setrole = target.oid AND split_part(c.entry, '=', 1) = wanted.setting ORDER BY d.datname LOOP
+            previous := there.entry_value;
+            value := there.entry_value;
+            action := 'overridden';
+            reason := format('ALTER ROLE %I IN DATABASE %I RESET %s;', target.rolname, there.datname, setting);
+            RETURN NEXT;
+        END LOOP;
+    END LOOP;
+    IF noted IS DISTINCT FROM had THEN
+        EXECUTE format('ALTER ROLE %I SET whitecross.session_limits = %L', target.rolname, noted);
+    END IF;
+    IF NOT target.rolcanlogin THEN
+        SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO members
+          FROM pg_roles AS r WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_has_role(r.oid, target.oid, 'MEMBER');
+        RAISE NOTICE USING MESSAGE = format('role "%s" cannot log in, so its limits hold for no session', role_name),
+            DETAIL = 'A role''s settings are not those of its members.', HINT = 'Members that log in: ' || coalesce(members, 'none') || '.';
+    END IF;
+END
+$apply_session_limits$;
+
+CREATE OR REPLACE FUNCTION @extschema@.wc_reset_session_limits(role_name text)
+RETURNS TABLE (setting text, previous text, value text, action text, reason text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 3
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $reset_session_limits$
+#variable_conflict use_column
+DECLARE
+    target pg_roles;
+    had jsonb;
+    noted record;
+BEGIN
+    IF role_name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'role_name must not be null';
+    END IF;
+    SELECT * INTO target FROM pg_roles AS r WHERE r.rolname = role_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name);
+    END IF;
+    PERFORM @extschema@.wc_lock_role(target.oid);
+    had := @extschema@.wc_session_limits_noted(target.oid);
+    IF had IS NULL THEN
+        RAISE NOTICE USING MESSAGE = format('role "%s" has no limits that wc_apply_session_limits() has set', role_name);
+        RETURN;
+    END IF;
+    FOR noted IN SELECT e.key, e.value ->> 'applied' AS applied, e.value ->> 'before' AS before FROM jsonb_each(had) AS e ORDER BY e.key DESC LOOP
+        setting := noted.key;
+        previous := @extschema@.wc_role_setting(target.oid, setting);
+        reason := NULL;
+        IF previous IS DISTINCT FROM noted.applied THEN
+            value := previous;
+            action := 'kept';
+            reason := 'somebody else has changed it since';
+        ELSIF noted.before IS NULL THEN
+            EXECUTE format('ALTER ROLE %I RESET %s', target.rolname, setting);
+            value := NULL;
+            action := 'removed';
+        ELSE
+            EXECUTE format('ALTER ROLE %I SET %s = %L', target.rolname, setting, noted.before);
+            value := noted.before;
+            action := CASE WHEN value = previous THEN 'unchanged' ELSE 'restored' END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    EXECUTE format('ALTER ROLE %I RESET whitecross.session_limits', target.rolname);
+END
+$reset_session_limits$;
+
 -- What is new belongs to the extension's owner, whichever superuser runs the update. The GRANT changes nothing but what the
 -- server remembers as the privileges that this script gave, which a dump leaves out.
 DO $owner$

@@ -212,16 +212,21 @@ $pgbouncer_ini$;
 COMMENT ON FUNCTION @extschema@.wc_pgbouncer_ini(text, text[], text[], text, jsonb) IS
 'A complete pgbouncer.ini of a pool profile, for PgBouncer 1.18, in transaction pooling. host: where PgBouncer finds this server (default: the address it listens on); settings: what the section [pgbouncer] has otherwise, null for a line to be left out.';
 
+CREATE FUNCTION @extschema@.wc_lock_role(role oid)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wc_lock_role';
+COMMENT ON FUNCTION @extschema@.wc_lock_role(oid) IS
+'Internal: until the transaction ends, others that change the limits of this role wait; nobody else does. Who may not alter the role takes no lock.';
+
 CREATE FUNCTION @extschema@.wc_role_setting(role oid, setting text)
 RETURNS text
-LANGUAGE sql STABLE PARALLEL UNSAFE
+LANGUAGE c STABLE PARALLEL UNSAFE STRICT
 SET search_path = pg_catalog, pg_temp
-AS $role_setting$
-    SELECT substr(c.entry, length($2) + 2) FROM pg_db_role_setting AS o CROSS JOIN unnest(o.setconfig) AS c (entry)
-     WHERE o.setrole = $1 AND o.setdatabase = 0 AND split_part(c.entry, '=', 1) = $2
-$role_setting$;
+AS 'MODULE_PATHNAME', 'wc_role_setting';
 COMMENT ON FUNCTION @extschema@.wc_role_setting(oid, text) IS
-'Internal: what ALTER ROLE ... SET has set for a role in all databases; NULL: nothing.';
+'Internal: what ALTER ROLE ... SET has set for a role in all databases, as it is now; NULL: nothing.';
 
 CREATE FUNCTION @extschema@.wc_session_limits_noted(role oid)
 RETURNS jsonb
@@ -270,6 +275,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name);
     END IF;
+    PERFORM @extschema@.wc_lock_role(target.oid);
     had := @extschema@.wc_session_limits_noted(target.oid);
     IF target.rolsuper THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('role "%s" is a superuser', role_name),
@@ -334,6 +340,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name);
     END IF;
+    PERFORM @extschema@.wc_lock_role(target.oid);
     had := @extschema@.wc_session_limits_noted(target.oid);
     IF had IS NULL THEN
         RAISE NOTICE USING MESSAGE = format('role "%s" has no limits that wc_apply_session_limits() has set', role_name);

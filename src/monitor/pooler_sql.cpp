@@ -1,9 +1,10 @@
-// SQL-visible functions of the pooler: thin, no logic.
+// SQL-visible functions of the pooler, and what those of the limits of sessions need of roles: thin, no logic.
 #include "monitor/pooler.hpp"
 #include "observe/encoding.hpp"
 #include "observe/observe.hpp"
 
 #include "pg/function.hpp"
+#include "pg/role_settings.hpp"
 #include "refresh/moment.hpp"
 
 extern "C" {
@@ -79,4 +80,16 @@ WC_FUNCTION(wc_pooler_status) {
                 present(status.pools_left_out), present(status.clients_active), present(status.clients_waiting),
                 present(status.servers_active)});
     return result.done();
+}
+
+// wc_lock_role(role oid): of two that change the limits of a role, the second waits for the end of the first.
+WC_FUNCTION(wc_lock_role) {
+    pg::role_settings::lock(PG_GETARG_OID(0));
+    PG_RETURN_VOID();
+}
+
+// wc_role_setting(role oid, setting text): what ALTER ROLE ... SET has set, as it is now; NULL: nothing.
+WC_FUNCTION(wc_role_setting) {
+    const Oid role = PG_GETARG_OID(0);
+    return pg::return_text(fcinfo, pg::role_settings::get(role, pg::required_text(fcinfo, 1, "setting")));
 }

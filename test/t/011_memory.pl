@@ -120,7 +120,7 @@ my @forms  = (
     [ 'district', $costly, q{SELECT count(*) FROM wc_cached_json('SELECT * FROM students'); UPDATE wc_site_setting SET value = value; UPDATE students SET grade = grade} ],
     [ 'district', $costly, q{SELECT * FROM wc_pool_profile('production')} ],
     [ 'district', $costly, q{SELECT wc_pgbouncer_ini('development')} ],
-    [ 'district', $costly, q{SELECT * FROM wc_apply_session_limits('limited', 'production'); SELECT * FROM wc_reset_session_limits('limited') /* wc_role_setting, wc_session_limits_noted */} ],
+    [ 'district', $costly, q{SELECT * FROM wc_apply_session_limits('limited', 'production'); SELECT * FROM wc_reset_session_limits('limited') /* wc_lock_role, wc_role_setting, wc_session_limits_noted */} ],
     [ 'district', $costly, 'SELECT count(*) FROM wc_connection_history; SELECT * FROM wc_connection_history(now()); SELECT * FROM wc_connection_history_status()' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_usage' ],
     [ 'district', $costly, 'SELECT * FROM wc_index_bloat(0, 0)' ],

@@ -192,6 +192,54 @@ for my $who ($role, 'clerk1') {
     school("ALTER ROLE $name IN DATABASE $where RESET ALL");
 }
 
+# ---- Two sessions at once, of two databases: the second waits for the end of the first, and goes on from what that has left.
+$node->safe_psql('postgres', 'CREATE DATABASE annex');
+$node->safe_psql('annex', 'SET client_min_messages = warning; CREATE EXTENSION whitecross');
+my $waits = sub { my ($pid) = @_; return qq{SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted} };
+my $shown = 'SELECT setting, previous, value, action FROM';
+my ($apply, $develop, $reset) = map { "$shown $_" } q{wc_apply_session_limits('clerk2', 'production')}, q{wc_apply_session_limits('clerk2', 'development')}, q{wc_reset_session_limits('clerk2')};
+my ($none, $both) = ('', "$idle=30s $statement=30s");
+for my $case (
+    [ 'two set the same', $apply, 'COMMIT', 'school', $apply, "$statement|30s|30s|unchanged\n$idle|30s|30s|unchanged", $both ],
+    [ 'of another database', $apply, 'COMMIT', 'annex', $develop, "$statement|30s|30s|unchanged\n$idle|30s|5min|changed", "$idle=5min $statement=30s" ],
+    [ 'the first is rolled back', $apply, 'ROLLBACK', 'annex', $apply, "$statement||30s|set\n$idle||30s|set", $both ],
+    [ 'one sets, one takes back', $apply, 'COMMIT', 'annex', $reset, "$statement|30s||removed\n$idle|30s||removed", $none ],
+    [ 'one takes back, one sets', $reset, 'COMMIT', 'annex', $apply, "$statement||30s|set\n$idle||30s|set", $both ],
+    [ 'both take back', $reset, 'COMMIT', 'annex', $reset, '', $none ],
+    [ 'the role goes', 'DROP ROLE clerk2', 'COMMIT', 'annex', $apply, qr/ERROR:  42704:/, $none ])
+{
+    my ($name, $first, $end, $where, $second, $rows, $then) = @$case;
+    for my $level ('READ COMMITTED', 'REPEATABLE READ') {
+        school('CREATE ROLE clerk2') if school(q{SELECT count(*) FROM pg_roles WHERE rolname = 'clerk2'}) == 0;
+        school('ALTER ROLE clerk2 LOGIN; ALTER ROLE clerk2 RESET ALL');
+        school($apply) if $first eq $reset;
+        my ($one, $two) = ($node->background_psql('school'), $node->background_psql($where, on_error_stop => 0));
+        # With a snapshot from before all that.
+        my $pid = $two->query_safe("BEGIN ISOLATION LEVEL $level; SELECT pg_backend_pid()");
+        $one->query_safe("BEGIN; $first");
+        send_to($two, "$second; COMMIT");
+        ok($node->poll_query_until('school', $waits->($pid)), "$name, $level: the second waits");
+        if ($first eq $apply) {
+            is((try_sql($node, 'school', "SET lock_timeout = '$PostgreSQL::Test::Utils::timeout_default s'; CREATE TABLE granted (); GRANT SELECT ON granted TO clerk2; DROP TABLE granted"))[1], '', 'another command on the role does not');
+            is($node->safe_psql('school', 'SELECT session_user', extra_params => [ '-U', 'clerk2' ]), 'clerk2', 'nor who logs in');
+            is((try_sql($node, 'school', "SET ROLE clerk1; $apply"))[1], '42501', 'nor who may not');
+            is((try_sql($node, 'school', "SET default_transaction_read_only = on; $apply"))[1], '25006', 'nor who may not now');
+        }
+        $one->query_safe($end);
+        $one->quit;
+        my ($said, $err) = answer($two);
+        if (ref $rows) { like($err, $rows, 'and fails with the reason') }
+        else {
+            $said =~ s/^answered.*|^sent.*//mg;
+            is($said =~ s/\A\s+|\s+\z//gr, $rows, 'and says what it did') or diag($err);
+            unlike($err, qr/ERROR/, 'without an error');
+        }
+        is(limits('clerk2'), $then, 'which it has done');
+    }
+}
+school('CREATE ROLE clerk2 LOGIN CONNECTION LIMIT 20');
+$node->safe_psql('postgres', 'DROP DATABASE annex WITH (FORCE)');
+
 # In force: a session of the role, on any database.
 apply('clerk1', 'production');
 is($node->safe_psql($_, "SHOW $statement; SHOW $idle", extra_params => [ '-U', 'clerk1' ]), "30s\n30s", "sessions on $_ have them") for 'school', 'library';
