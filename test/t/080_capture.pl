@@ -9,7 +9,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('capture', conf => "whitecross.now = '2026-02-03 15:00:00+00'\nmax_prepared_transactions = 5\n");
+# Nobody holds a lock on a table that triggers are put on but who is meant to.
+my $node = new_node('capture', conf => "autovacuum = off\nwhitecross.now = '2026-02-03 15:00:00+00'\nmax_prepared_transactions = 5\n");
 my $database;
 
 sub sql { return $node->safe_psql($database, $_[0]) }
