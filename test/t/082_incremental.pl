@@ -223,8 +223,14 @@ sql(q{UPDATE students SET "firstName" = 'New' || id});
 sql(q{UPDATE students SET "firstName" = 'Newer' || id});
 cmp_ok(sql('SELECT count(*) FROM wc_change'), '>', 100, 'more changes than the log may have');
 sql(q{SELECT wc_refresh('allergy_summary')});
-sql(q{SELECT wc_refresh('allergy_summary')});
-is(sql('SELECT count(*) FROM wc_change'), '0', 'views that lag give theirs up');
+# Whatever is under way meanwhile puts it off to a later refresh.
+my $kept;
+for (1 .. 200) {
+    sql(q{SELECT wc_refresh('allergy_summary')});
+    $kept = sql('SELECT count(*) FROM wc_change');
+    last if $kept eq '0';
+}
+is($kept, '0', 'views that lag give theirs up');
 is(sql(qq{SELECT pending FROM wc_verify('$summary')}), '', 'what is pending for them is not known any more');
 sql('SELECT wc_refresh_all()');
 last_is($summary, 'concurrent|the change log had grown longer than whitecross.change_log_limit', 'they are computed as a whole');
