@@ -157,6 +157,8 @@ for my $round (1 .. 30) {
     my @broken = grep { $differs{$_} && $node->safe_psql('ended', "SELECT md5(string_agg(v::text, ',' ORDER BY v::text)) FROM $_ AS v") ne $before{$_} } VIEWS;
     is("@broken", '', "round $round: each view is as before or as after");
     $halves++ if %differs;
+    # The machine may be faster by now, or slower, than when the time was taken: then the next one is given less, or more.
+    $duration *= %differs ? 1.25 : 0.8;
     is_true($node, 'ended', clock(), 'and the next refresh is right');
 }
 cmp_ok($halves, '>', 3, 'some were ended before their end');
