@@ -43,16 +43,17 @@ sub await {
     my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
     until ($self->{lost} || $self->{text} =~ /^answered $self->{sent}$/m || (() = $self->{text} =~ /$pattern/g) >= $number) {
         croak "the session of $self->{database} printed too little: $self->{text}" if time > $deadline;
-        $self->read;
+        $deadline = time + $PostgreSQL::Test::Utils::timeout_default if $self->read;
     }
     return;
 }
 
+# Whether there was something to read. As long as there is, a script may go on.
 sub read {
     my ($self) = @_;
-    return unless IO::Select->new($self->{out})->can_read(1);
+    return 0 unless IO::Select->new($self->{out})->can_read(1);
     sysread($self->{out}, $self->{text}, 65536, length $self->{text}) or $self->{lost} = 1;
-    return;
+    return 1;
 }
 
 # The lines since the last answer. Dies where the session is lost (unless told that this may be) or the wait is too long.
@@ -62,7 +63,7 @@ sub answer {
     my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
     until ($self->{lost} || $self->{text} =~ /^\Q$mark\E/m) {
         croak "no answer from the session of $self->{database}: $self->{text}" if time > $deadline;
-        $self->read;
+        $deadline = time + $PostgreSQL::Test::Utils::timeout_default if $self->read;
     }
     my $text = $self->{text};
     $self->{text} = '';
