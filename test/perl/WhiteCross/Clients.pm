@@ -6,8 +6,10 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use IO::Select;
 use IO::Socket::UNIX;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(connect_clients send_query last_answer);
 
@@ -53,7 +55,9 @@ sub last_answer {
 sub take {
     my ($client, $length) = @_;
     my $bytes = '';
+    my $select = IO::Select->new($client);
     while (length $bytes < $length) {
+        die "the server does not answer\n" unless $select->can_read($PostgreSQL::Test::Utils::timeout_default);
         return if !$client->sysread($bytes, $length - length $bytes, length $bytes);
     }
     return $bytes;

@@ -8,6 +8,9 @@ package WhiteCross::Session;
 #   my @lines = $session->answer;      # what psql printed: rows, command tags, 'ERROR:  23505'
 #   my @rows = $session->ask("SELECT ...;");
 #   WhiteCross::Session->new($node, 'district', connstr => ...);    # by another way, a pooler's
+#
+# A session that goes out of scope while a statement of its own runs is not waited for: so a test that dies ends at once,
+# whatever its sessions do. quit() waits.
 
 use strict;
 use warnings;
@@ -17,12 +20,15 @@ use IO::Select;
 use IPC::Open2;
 use PostgreSQL::Test::Utils;
 
+my %open; # processes of psql that were not waited for yet, and whose they are
+
 sub new {
     my ($class, $node, $database, %options) = @_;
     my $self = bless { database => $database, sent => 0, answered => 0, text => '' }, $class;
     # Standard error goes where the rows go: messages come in their order.
     $self->{pid} = open2($self->{out}, $self->{in}, 'sh', '-c', 'exec psql "$@" 2>&1', 'psql', '-XAt', '-v', 'VERBOSITY=sqlstate',
         '-d', $options{connstr} // $node->connstr($database), '-f', '-');
+    $open{ $self->{pid} } = $$;
     $self->{in}->autoflush(1);
     $self->{process} = $self->ask('SELECT pg_backend_pid();');
     return $self;
@@ -67,6 +73,7 @@ sub answer {
     }
     my $text = $self->{text};
     $self->{text} = '';
+    $self->{answered} = $self->{sent};
     croak "the session of $self->{database} is lost: $text" if $self->{lost} && !$options{may_be_lost};
     return grep { !/^answered \d+$/ && $_ ne '' } split /\n/, $text;
 }
@@ -94,11 +101,22 @@ sub quit {
     close $self->{in};
     1 while sysread($self->{out}, my $rest, 65536);
     close $self->{out};
+    delete $open{ $self->{pid} };
     waitpid delete $self->{pid}, 0;
     $? = 0; # psql's own, which is not that of the test
     return;
 }
 
-sub DESTROY { my ($self) = @_; local ($?, $!, $@); $self->quit; return; }
+sub DESTROY {
+    my ($self) = @_;
+    local ($?, $!, $@);
+    return unless defined $self->{pid} && ($open{ $self->{pid} } // 0) == $$;
+    kill 'KILL', $self->{pid} if $self->{answered} < $self->{sent};
+    $self->quit;
+    return;
+}
+
+# Those of which the program itself is the scope. Servers are stopped only after that.
+END { local ($?, $!); kill 'KILL', grep { $open{$_} == $$ } keys %open }
 
 1;

@@ -12,8 +12,9 @@ use File::Spec;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node make_database try_sql send_to answer catalogue same_lines tree VIEWS);
+our @EXPORT = qw(new_node make_database try_sql send_to answer client_processes await_clients catalogue same_lines tree VIEWS);
 
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
   mv_allergy_summary mv_appointment_statistics);
@@ -98,6 +99,34 @@ sub answer {
     my ($out, $err) = ($session->{stdout}, $session->{stderr});
     $session->quit;
     return ($out, $err);
+}
+
+# client_processes(NODE): how many processes a server has for clients, by the names that it gives them: also those that are not in yet, or not
+# gone yet, which no view shows. It asks without a connection of its own.
+sub client_processes {
+    my ($node) = @_;
+    my ($server) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+    my $look = sub { open my $file, '<', $_[0] or return ''; local $/; return <$file> // '' };
+    my $unnamed = $look->("/proc/$server/cmdline");
+    my $number  = 0;
+    for my $process (glob '/proc/[0-9]*') {
+        my ($state, $parent) = $look->("$process/stat") =~ /^.*\) (\S) (\d+) /s or next;
+        next if $parent != $server || $state eq 'Z';
+        my $name = $look->("$process/cmdline");
+        $number++ if $name =~ /\[local\]|\(\d+\)/ || $name eq $unnamed;
+    }
+    return $number;
+}
+
+# await_clients(NODE, NUMBER): waits until there are so many: who has hung up is gone then.
+sub await_clients {
+    my ($node, $number) = @_;
+    my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+    until (client_processes($node) == $number) {
+        die client_processes($node) . " clients instead of $number\n" if time > $deadline;
+        usleep(10_000);
+    }
+    return;
 }
 
 # catalogue(NODE, DATABASE): what the database holds beyond the system's own, by name: relations with their grants,
