@@ -102,7 +102,7 @@ is($patterns, 2,      'a constant and a parameter are two patterns of the server
     $session->ask('SELECT pg_sleep(1.1);');
     is(counts_of($statement), '5|0|5', 'a statement that ends a second later adds all of them up');
     $session->ask("$statement;") for 1 .. 5;
-    $node->safe_psql('postgres', "SELECT pg_terminate_backend($session->{process}, 30000)");
+    $node->safe_psql('postgres', "SELECT pg_terminate_backend($session->{process}, 180000)");
     is(counts_of($statement), '10|0|10', 'a session that is ended adds up what it has counted');
     my $since = $node->safe_psql('postgres', 'SELECT since FROM wc_query_stats_info');
     my $victim = WhiteCross::Session->new($node, 'postgres');
@@ -116,7 +116,7 @@ is($patterns, 2,      'a constant and a parameter are two patterns of the server
 
 my @cases = (
     [ 'an error while it runs', 'SELECT 1 / (id - 5) FROM item', 'SELECT 1 / (id - 5) FROM item;', '0|1|0' ],
-    [ 'a cancelled one', 'SELECT pg_sleep(60)', 'SET statement_timeout = 100; SELECT pg_sleep(60);', '0|1|0' ],
+    [ 'a cancelled one', 'SELECT pg_sleep(600)', q{SET statement_timeout = '2s'; SELECT pg_sleep(600);}, '0|1|0' ],
     [ 'no right to it', 'SELECT max(id) FROM item', 'CREATE ROLE nobody; SET ROLE nobody; SELECT max(id) FROM item; RESET ROLE; DROP ROLE nobody;', '0|1|0' ],
     [ 'EXECUTE', 'SELECT note FROM item WHERE id < 10', 'PREPARE few AS SELECT note FROM item WHERE id < 10; EXECUTE few; EXECUTE few; DEALLOCATE few;', '2|0|18' ],
     [ 'rolled back', 'SELECT note FROM item WHERE id < 6', 'BEGIN; SAVEPOINT s; SELECT note FROM item WHERE id < 6; ROLLBACK TO s; SELECT note FROM item WHERE id < 6; ROLLBACK;', '2|0|10' ],

@@ -12,6 +12,7 @@ use WhiteCross::Test;
 my $node = new_node('texts', conf => <<'CONF');
 whitecross.slow_query_entries = 2000
 whitecross.query_text_size = 1000
+whitecross.health_interval = 0
 autovacuum = off
 CONF
 $node->safe_psql('postgres', <<'SQL');

@@ -174,7 +174,9 @@ run_it(qq{SELECT ssn AS "$harmless", mrn + $value{n} AS b, array_length(ARRAY['$
 run_it(qq{INSERT INTO patients VALUES ('$value{s}', 13)}) for 1 .. 3;
 
 # What sessions have counted is added up when they end, and written down when the configuration is read again.
+my $both = join ', ', map { $_->process } $runner, $blocker;
 $_->quit for $runner, $blocker;
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid IN ($both)") or die "sessions do not end\n";
 my $before = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 $node->reload;
 $node->poll_query_until('postgres', "SELECT written_at > '$before' FROM wc_query_history_status()") or die "no history\n";

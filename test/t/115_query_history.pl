@@ -16,7 +16,7 @@ my $offset = (1.5 * $hour - time % $hour) % $hour;
 my $node   = new_node('history', allows_streaming => 1, conf => <<"CONF");
 whitecross.track_queries = off
 whitecross.query_stats_max = 100
-max_connections = 30
+max_connections = 60
 whitecross.query_history_clock_offset = $offset
 autovacuum = off
 CONF
@@ -173,7 +173,7 @@ $node->restart; # from here on the texts come from files
 
 my $monitor = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'};
 my $pid     = $node->safe_psql('school', $monitor);
-$node->safe_psql('school', "SELECT pg_terminate_backend($pid, 10000)");
+$node->safe_psql('school', "SELECT pg_terminate_backend($pid, 180000)");
 run_statements(counted(2));
 $node->poll_query_until('school', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'whitecross monitor' AND pid <> $pid");
 write_now();

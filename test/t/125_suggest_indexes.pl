@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('suggest', allows_streaming => 1, conf => "autovacuum = off\nmax_parallel_workers_per_gather = 0\nwhitecross.install_on_create = off\n");
+my $node = new_node('suggest', allows_streaming => 1, conf => "autovacuum = off\nmax_parallel_workers_per_gather = 0\nwhitecross.install_on_create = off\nwhitecross.health_interval = 0\n");
 make_database($node, 'district', 'reference', students => 3000, extensions => ['hypopg']);
 $node->safe_psql('district', 'VACUUM ANALYZE');
 
@@ -218,16 +218,16 @@ for my $case ([ q{ARRAY['SELECT 1'], '{1,2}'}, '2202E' ], [ q{ARRAY['SELECT 1', 
     is((try_sql($node, 'district', "SELECT * FROM wc_suggest_indexes_for($case->[0])"))[1], $case->[1], "error for $case->[0]");
 }
 same_lines(catalogue($node, 'district'), $before, 'the catalogue is as it was');
-is($node->safe_psql('district', q{BEGIN READ ONLY; SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['UPDATE health_records SET notes = $1 WHERE "diagnosisCode" = $2']); SELECT count(*) FROM pg_locks WHERE relation = 'students'::regclass OR mode = 'RowExclusiveLock' AND relation > 16384; COMMIT}),
+is($node->safe_psql('district', q{BEGIN READ ONLY; SELECT count(*) FROM wc_suggest_indexes_for(ARRAY['UPDATE health_records SET notes = $1 WHERE "diagnosisCode" = $2']); SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND (relation = 'students'::regclass OR mode = 'RowExclusiveLock' AND relation > 16384); COMMIT}),
     "1\n0", 'works in a read-only transaction, and keeps no lock of a statement');
 
 # ---- A table that is locked: its statements are left out, after one wait.
 my $locker = $node->background_psql('district');
 $locker->query_safe('BEGIN; LOCK TABLE health_records IN ACCESS EXCLUSIVE MODE');
 my $locked = join ', ', map { quoted("SELECT $_ AS n, * FROM health_records WHERE \"recordType\" = \$1") } 1 .. 100;
-is($node->safe_psql('district', "SET whitecross.lock_timeout = '500ms'; SET statement_timeout = '40s'; SELECT table_name FROM wc_suggest_indexes_for(ARRAY[$locked, " . quoted($sort) . '])'),
+is($node->safe_psql('district', "SET whitecross.lock_timeout = '2s'; SET statement_timeout = '150s'; SELECT table_name FROM wc_suggest_indexes_for(ARRAY[$locked, " . quoted($sort) . '])'),
     'public.appointments', 'what is not locked is judged');
-is($node->safe_psql('district', "SET whitecross.lock_timeout = '500ms'; SET statement_timeout = '40s'; SELECT reason, statements_left_out FROM wc_unjudged_statements(ARRAY[$locked], array_fill('1'::text, '{100}'), NULL, array_fill('1'::text, '{100}'), 'public')"),
+is($node->safe_psql('district', "SET whitecross.lock_timeout = '2s'; SET statement_timeout = '150s'; SELECT reason, statements_left_out FROM wc_unjudged_statements(ARRAY[$locked], array_fill('1'::text, '{100}'), NULL, array_fill('1'::text, '{100}'), 'public')"),
     'a table that it reads is locked|100', 'what is locked is left out');
 $locker->query_safe('ROLLBACK');
 $locker->quit;
@@ -235,6 +235,8 @@ $locker->quit;
 # ---- Statements that are not identified.
 $node->safe_psql('district', 'SELECT wc_reset_query_stats()');
 $node->safe_psql('district', 'SET compute_query_id = off; SELECT count(*) FROM students');
+# It has counted that when it has ended.
+$node->poll_query_until('district', q{SELECT count(*) > 0 FROM wc_query_stats WHERE query_id = 0}) or die "nothing is counted\n";
 like($node->safe_psql('district', 'SELECT reason, statements_left_out FROM wc_suggest_indexes_skipped()'), qr/^it is not identified: the server gave it no query id \(compute_query_id\)\|1$/m, 'said of statements without a query id');
 
 # ---- Names that need quotes, and settings that write them otherwise.
