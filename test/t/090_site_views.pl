@@ -16,7 +16,7 @@ my $steps = $ENV{WC_SITE_VIEWS_STEPS} // 40;
 note("seed $seed, $steps steps");
 srand($seed);
 
-my $node = new_node('site', preload => 'pg_cron,whitecross', cron_database => 'reference', allows_streaming => 1);
+my $node = new_node('site', preload => 'pg_cron,whitecross', cron_database => 'reference', allows_streaming => 1, conf => "autovacuum = off\n");
 $node->safe_psql('postgres', 'CREATE ROLE registrar NOLOGIN; CREATE ROLE reader');
 
 # Tables of the site's own: an ordinary one, a partitioned one and one with a child.

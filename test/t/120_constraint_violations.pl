@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('violations', allows_streaming => 'logical', conf => "fsync = off\n");
+my $node = new_node('violations', allows_streaming => 'logical', conf => "fsync = off\nmax_connections = 40\n");
 my $library = tree() . '/test/modules/wall/whitecross_wall.so';
 for my $database ('school', 'other') {
     $node->safe_psql('postgres', "CREATE DATABASE $database");
@@ -108,7 +108,7 @@ is(counted(), <<'ROWS' =~ s/\n\z//r, 'at commit, with locks held, in FATAL, afte
 public.guardian|guardian_pupil_fkey|foreign key|2
 -|-|check|2
 ROWS
-is($node->safe_psql('school', 'SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = $$LWLock$$'), 0, 'and nobody waits for a lock that was left');
+ok($node->poll_query_until('school', 'SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = $$LWLock$$', '0'), 'and nobody waits for a lock that was left');
 
 # A parallel worker's error is its leader's too: one violation. An apply worker's is its own.
 $node->safe_psql('school', $reset);
@@ -127,6 +127,7 @@ $node->safe_psql('school', 'INSERT INTO sent VALUES (2)');
 $node->poll_query_until('other', 'SELECT NOT subenabled FROM pg_subscription') or die 'the subscription did not fail';
 is($node->safe_psql('other', $counts), "-|-|all|1\npublic.sent|sent_pkey|unique|1", 'a conflict of logical apply is counted in its database');
 $node->safe_psql('other', 'ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s');
+$node->poll_query_until('school', q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 's'}) or die 'the slot is still read';
 $node->safe_psql('school', "SELECT pg_drop_replication_slot('s')");
 
 # ---- Names that a function gives may be anything.

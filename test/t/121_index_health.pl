@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $primary = new_node('primary', allows_streaming => 1, conf => "autovacuum = off\nfsync = off\n");
+my $primary = new_node('primary', allows_streaming => 1, conf => "autovacuum = off\nfsync = off\nwhitecross.health_interval = 0\n"); # nobody else has a snapshot
 make_database($primary, 'school', 'reference', students => 50);
 make_database($primary, 'platform', 'platform', students => 50);
 sub sql { return $primary->safe_psql('school', join ';', @_) }

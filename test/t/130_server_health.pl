@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('server_health', conf => "whitecross.query_stats_max = 100\nwhitecross.slow_query_threshold = '1min'\nlog_min_messages = warning\n");
+my $node = new_node('server_health', conf => "whitecross.query_stats_max = 100\nwhitecross.slow_query_threshold = '1min'\nwhitecross.alert_n_plus_one_warning = -1\nlog_min_messages = warning\n");
 make_database($node, 'school', 'reference', students => 20);
 $node->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 
@@ -70,7 +70,7 @@ sql('SELECT wc_reset_slow_queries()');
 is(state_of('slow queries'), 'ok', 'until it is forgotten');
 sql('SELECT wc_reset_n_plus_one()');    # this test asks the same again and again, too
 is(state_of('N+1 patterns'), 'ok', 'no loop');
-$node->safe_psql('school', join("\n", ('SELECT "firstName" FROM students WHERE id = gen_random_uuid();') x 30));
+$node->safe_psql('school', join("\n", ('SELECT "firstName" FROM students WHERE id = gen_random_uuid();') x 300));
 is(state_of('N+1 patterns'), 'warning', 'a loop is warned of');
 follow('N+1 patterns');
 
