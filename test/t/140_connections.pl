@@ -28,12 +28,42 @@ SQL
 $node->safe_psql($_, 'SET client_min_messages = warning; CREATE EXTENSION whitecross') for 'postgres', 'school';
 $node->safe_psql('school', 'CREATE TABLE locked ()');
 
-sub value { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql) }
+# Who has asked is gone before anybody else counts: each but the clients that the test keeps open.
+my $open = 0;
+sub value {
+    my ($sql, $database) = @_;
+    my $value = $node->safe_psql($database // 'postgres', $sql);
+    await_clients($node, $open);
+    return $value;
+}
 
 sub seen_by {
     my ($role, $sql) = @_;
     local $ENV{PGUSER} = $role;
-    return $node->safe_psql('postgres', $sql);
+    return value($sql);
+}
+
+# keep(DATABASE, ROLE, NUMBER): that many clients. Where the last places are still taken by who is about to go, it waits for them.
+sub keep {
+    my ($database, $role, $number) = @_;
+    await_clients($node, $open);
+    my @clients = connect_clients($node, $database, $role, $number);
+    $open += @clients;
+    return @clients;
+}
+
+# Ends clients, and waits until their processes are gone.
+sub leave {
+    close $_ for @_;
+    $open -= @_;
+    return await_clients($node, $open);
+}
+
+# Waits until a query says t.
+sub await_true {
+    my ($sql, $otherwise) = @_;
+    $node->poll_query_until('postgres', $sql) or die "$otherwise\n";
+    return await_clients($node, $open);
 }
 
 # What the server's own view says, in the same form.
@@ -59,10 +89,10 @@ sub agrees {
 
 agrees('the caller alone');
 my %client;
-($client{$_}) = connect_clients($node, 'school', 'app', 1) for 'idle', 'open', 'failed', 'active', 'holder', 'waiting';
-my @reports = connect_clients($node, 'archive', 'reports', 4);
-my @odd     = connect_clients($node, 'archive', 'Odd "name"', 1);
-my @super   = connect_clients($node, 'archive', 'postgres', 1);
+($client{$_}) = keep('school', 'app', 1) for 'idle', 'open', 'failed', 'active', 'holder', 'waiting';
+my @reports = keep('archive', 'reports', 4);
+my @odd     = keep('archive', 'Odd "name"', 1);
+my @super   = keep('archive', 'postgres', 1);
 send_query($client{open}, 'BEGIN; SELECT 1');
 send_query($client{failed}, 'BEGIN; SELECT 1 / 0');
 send_query($client{holder}, 'BEGIN');
@@ -74,8 +104,8 @@ send_query($client{holder}, 'LOCK TABLE locked');
 is(last_answer($client{holder}), undef, 'a lock is held');
 send_query($client{active}, 'SELECT pg_sleep(600)');
 send_query($client{waiting}, 'SELECT FROM locked');
-$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) or die "nobody waits\n";
-$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) or die "nobody sleeps\n";
+await_true(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, 'nobody waits');
+await_true(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}, 'nobody sleeps');
 agrees('in every state');
 is(value(q{SELECT active, idle, idle_in_transaction, waiting, total, max, utilisation_percent FROM wc_connections WHERE scope = 'database and role' AND database = 'school' AND role = 'app'}),
     '2|1|3|1|6|100|6', 'the application: two are active, one of which waits, one is idle, three have left a transaction open');
@@ -97,12 +127,11 @@ is(value(q{SELECT max FROM wc_connections WHERE scope = 'role' AND role IN ('pos
 # ---- Sessions that don't say what they do; roles and databases that are gone
 
 value('ALTER ROLE nobody SET track_activities = off');
-my @silent = connect_clients($node, 'school', 'nobody', 2);
+my @silent = keep('school', 'nobody', 2);
 is(value(q{SELECT active, idle, idle_in_transaction, total, oldest_transaction FROM wc_connections WHERE role = 'nobody' AND scope = 'role'}), '0|0|0|2|', 'without track_activities they count all the same');
 value('DROP ROLE nobody');
 is(value(q{SELECT scope, database, role, total FROM wc_connections WHERE total = 2 AND role IS NULL}), "role|||2\ndatabase and role|school||2", 'a role that was dropped has no name');
-close $_ for splice @silent;
-$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM wc_connections WHERE scope LIKE '%role' AND role IS NULL}) or die "they did not go\n";
+leave(splice @silent);
 
 # ---- Who sees what
 
@@ -110,21 +139,21 @@ is(seen_by('watcher', q{SELECT string_agg(DISTINCT role, ', ' ORDER BY role) FRO
     'a role with pg_read_all_stats sees all');
 is(seen_by('app', q{SELECT string_agg(DISTINCT coalesce(role, scope), ', ' ORDER BY coalesce(role, scope)) FROM wc_connections}), 'app, database, server', 'another sees the sums, and itself');
 is(seen_by('app', q{SELECT total FROM wc_connections WHERE scope = 'server'}), value(q{SELECT total FROM wc_connections WHERE scope = 'server'}), 'the sums are the same');
-$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM wc_connection_history WHERE role = 'app'}) or die "nothing is sampled\n";
+await_true(q{SELECT count(*) > 0 FROM wc_connection_history WHERE role = 'app'}, 'nothing is sampled');
 is(seen_by('app', q{SELECT string_agg(DISTINCT coalesce(role, scope), ', ' ORDER BY coalesce(role, scope)) FROM wc_connection_history}), 'app, database, server', 'of the history too');
 
 # ---- Full: the monitor goes on, and the numbers are right
 
-close $_ for splice(@reports), splice(@odd), splice(@super), values %client;
-value(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'client'}); # one sleeps on
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'client' AND wait_event = 'PgSleep'});
+leave(splice(@reports), splice(@odd), splice(@super), values %client);
 %client = ();
 my @app;
 
 # That many of the application, and nobody else; until the monitor has seen just that.
 sub fill_to {
     my ($number) = @_;
-    push @app, connect_clients($node, 'school', 'app', $number - @app) if $number > @app;
-    close pop @app while @app > $number;
+    push @app, keep('school', 'app', $number - @app) if $number > @app;
+    leave(splice @app, $number) if @app > $number;
     my $since = value('SELECT clock_timestamp()');
     return $node->poll_query_until('postgres', "SELECT count(*) > 0 FROM wc_connection_history('$since') WHERE scope = 'server' AND total = $number")
       ? value("SELECT max, utilisation_percent FROM wc_connection_history('$since') WHERE scope = 'server' AND total = $number LIMIT 1")
@@ -135,19 +164,26 @@ is(fill_to(96), '100|96', 'at 96 percent');
 is(fill_to(100), '100|100', 'at 100 percent');
 ok(!eval { connect_clients($node, 'school', 'app', 1); 1 }, 'nobody else gets in');
 like($@, qr/remaining connection slots are reserved/, 'but a superuser');
+await_clients($node, $open);
 is(value(q{SELECT total, max, utilisation_percent FROM wc_connections WHERE scope = 'server'}), '101|100|101', 'who takes what is reserved');
-push @super, connect_clients($node, 'school', 'postgres', 3);
+push @super, keep('school', 'postgres', 3);
 ok(!eval { connect_clients($node, 'school', 'postgres', 1); 1 }, 'until that is taken too');
 like($@, qr/too many clients/, 'nobody at all gets in');
-send_query($super[0], 'CREATE TEMP TABLE begun AS SELECT clock_timestamp() AS at');
+send_query($super[0], 'CREATE TABLE seen (sampled_at timestamptz)');
 is(last_answer($super[0]), undef, 'a session that was there before');
+# The samples that are taken while it looks, in which it is active.
 send_query($super[0], <<'SQL');
-DO $$ BEGIN WHILE (SELECT count(DISTINCT h.sampled_at) < 2 FROM begun AS b, wc_connection_history(b.at) AS h) LOOP PERFORM pg_sleep(0.1); END LOOP; END $$
+DO $$
+DECLARE begun timestamptz := clock_timestamp();
+BEGIN
+  WHILE (SELECT count(DISTINCT h.sampled_at) < 2 FROM wc_connection_history(begun) AS h) LOOP PERFORM pg_sleep(0.1); END LOOP;
+  INSERT INTO seen SELECT DISTINCT h.sampled_at FROM wc_connection_history(begun) AS h;
+END $$
 SQL
 is(last_answer($super[0]), undef, 'sees that it is sampled again and again');
-close $_ for splice @super;
-$node->poll_query_until('postgres', 'SELECT true') or die "nobody gets in\n";
-is(value(q{SELECT DISTINCT total, max, utilisation_percent, active FROM wc_connection_history WHERE scope = 'server' AND total > 102}), '103|100|103|1', 'all of them were counted');
+leave(splice @super);
+is(value(q{SELECT DISTINCT h.total, h.max, h.utilisation_percent, h.active FROM wc_connection_history AS h JOIN seen AS s USING (sampled_at) WHERE h.scope = 'server'}, 'school'), '103|100|103|1',
+    'all of them were counted');
 is(fill_to(0), '100|0', 'and empty again');
 
 # ---- Without the library preloaded

@@ -14,6 +14,8 @@ my $node = new_node('monitor', conf => <<'CONF');
 max_connections = 20
 max_locks_per_transaction = 10
 restart_after_crash = on
+autovacuum = off
+whitecross.health_interval = 0
 whitecross.monitor_interval = 1h
 CONF
 $node->safe_psql('postgres', 'SET client_min_messages = warning; CREATE EXTENSION whitecross; CREATE ROLE early LOGIN; CREATE ROLE late LOGIN');
@@ -30,7 +32,7 @@ $node->adjust_conf('postgresql.conf', 'whitecross.monitor_interval', '1s');
 $node->reload;
 my $since = value('SELECT clock_timestamp()');
 wait_for("SELECT count(DISTINCT sampled_at) >= 2 FROM wc_connection_history('$since')", 'an interval that is made shorter holds at once');
-is(value(q{SELECT datname IS NULL AND xact_start IS NULL AND backend_xid IS NULL AND backend_xmin IS NULL FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'}), 't',
+wait_for(q{SELECT datname IS NULL AND xact_start IS NULL AND backend_xid IS NULL AND backend_xmin IS NULL FROM pg_stat_activity WHERE backend_type = 'whitecross monitor'},
     'between samples it has no database, no transaction and no snapshot');
 
 # ---- A database that is dropped
@@ -47,12 +49,21 @@ cmp_ok(value(q{SELECT count(*) FROM wc_connection_history WHERE database = 'doom
 
 # ---- No lock is to be had
 
+# It meets one role, and then another, of which it knows nothing.
 $node->adjust_conf('postgresql.conf', 'whitecross.monitor_interval', '1h');
-$node->reload;
-wait_for(q{SELECT current_setting('whitecross.monitor_interval') = '1h'}, 'from here on it samples when it is asked to');
-@clients = (connect_clients($node, 'postgres', 'early', 1), connect_clients($node, 'postgres', 'late', 1));
-my $pid = value($monitor);
+$node->restart;
+wait_for('SELECT sampled_at IS NOT NULL FROM wc_connection_history_status()', 'from here on it samples when it is asked to');
+@clients = connect_clients($node, 'postgres', 'early', 1);
 $since = value('SELECT clock_timestamp()');
+$node->reload;
+wait_for("SELECT count(*) > 0 FROM wc_connection_history('$since') WHERE scope = 'role' AND role = 'early'", 'a role that is connected');
+push @clients, connect_clients($node, 'postgres', 'late', 1);
+my $pid = value($monitor);
+# Nobody else gives back a lock that the monitor would find: neither who has asked nor who has looked for the extension.
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM wc_database_health()}) or die "the database is not known\n";
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'whitecross visitor'}) or die "a visitor stays\n";
+$since = value('SELECT clock_timestamp()');
+await_clients($node, 2);
 my $log = -s $node->logfile;
 send_query($clients[0], <<'SQL');
 DO $$ BEGIN
@@ -65,6 +76,7 @@ SQL
 is(last_answer($clients[0]), undef, 'the lock table is full');
 ok(!eval { connect_clients($node, 'postgres', 'postgres', 1); 1 }, 'nobody can connect');
 like($@, qr/out of shared memory/, 'for want of a lock');
+await_clients($node, 2);
 $node->reload;
 ok($node->wait_for_log(qr/WARNING:  (53200: )?names and limits of databases and roles can't be looked up: out of shared memory/, $log), 'it says what it can\'t look up');
 close $clients[0];
@@ -80,8 +92,9 @@ close $clients[1];
 
 $node->adjust_conf('postgresql.conf', 'whitecross.monitor_interval', '1s');
 $node->reload;
-kill 'KILL', value($monitor) or die "kill: $!\n";
-$node->poll_query_until('postgres', 'SELECT pg_postmaster_start_time() IS NOT NULL') or die "the server is gone\n";
+my $killed = value($monitor);
+kill 'KILL', $killed or die "kill: $!\n";
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'whitecross monitor' AND pid <> $killed") or die "there is no other monitor\n";
 $since = value('SELECT clock_timestamp()');
 wait_for("SELECT count(DISTINCT sampled_at) >= 2 FROM wc_connection_history('$since')", 'a crash of the server\'s processes leaves another one');
 
