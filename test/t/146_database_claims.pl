@@ -43,8 +43,12 @@ $node->safe_psql('postgres', "CREATE TABLESPACE elsewhere LOCATION '$tablespace'
 runs('postgres', 'ALTER DATABASE twin SET TABLESPACE elsewhere', 'it can be moved');
 await_check('twin', 'and is checked there');
 
-# Another's database is not for everybody to send anybody away from.
+# Another's database is not for everybody to send anybody away from. A check that has just begun does not come to its own end meanwhile.
 my $pid = pid_in('school');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+ok($node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'whitecross visitor' AND datname = 'school' AND wait_event = 'PgSleep' AND pid <> $pid}),
+    'a check that was cancelled is followed by another');
+$pid = pid_in('school');
 $node->safe_psql('postgres', 'CREATE ROLE stranger CREATEDB');
 is((try_sql($node, 'postgres', "SET ROLE stranger; $_"))[1], '42501', "$_ is refused")
   for 'DROP DATABASE school', 'ALTER DATABASE school RENAME TO mine', 'CREATE DATABASE mine TEMPLATE school';

@@ -24,6 +24,7 @@ whitecross.monitor_interval = 1
 whitecross.health_interval = 3600
 whitecross.alert_transaction_id_age_warning = -1
 whitecross.alert_n_plus_one_warning = -1
+whitecross.alert_slow_queries_warning = -1
 CONF
 $node->safe_psql('postgres', qq{CREATE DATABASE "$_"}) for 'school', $odd =~ s/"/""/gr;
 for my $database ('school', $odd) {
@@ -94,7 +95,7 @@ is_deeply(heard('postgres'), [], 'and one without the extension hears nothing');
 is($node->safe_psql('school', q{SET ROLE reader; SELECT name, database FROM wc_alerts ORDER BY name}), "connections|\nconstraint_violations|school", 'any role sees the server and its own database');
 is($node->safe_psql('school', q{SET ROLE watcher; SELECT count(*) FROM wc_alerts}), 3, 'and who may see statistics all of them');
 is(run_in($odd, q{SET ROLE reader; SELECT count(*) FROM wc_alerts WHERE name = 'constraint_violations' AND subject = current_database() AND database = subject}), 1, 'whatever it is called');
-like(slurp_file($node->logfile), qr/^.*WARNING:  whitecross alert: level=warning name=constraint_violations subject="school \\"two\\"\\u000alevel=ok ü" value=11 limit=10 event=raised database="school \\"two\\"\\u000alevel=ok ü" since=\S+$/m,
+ok($node->wait_for_log(qr/^.*WARNING:  whitecross alert: level=warning name=constraint_violations subject="school \\"two\\"\\u000alevel=ok ü" value=11 limit=10 event=raised database="school \\"two\\"\\u000alevel=ok ü" since=\S+$/m),
     'in one line of the log');
 
 # A database that has just got the extension hears of what is new.
@@ -137,7 +138,7 @@ await_sql('SELECT raised = 2 FROM wc_alert_status()');
 # ---- A database that goes takes its alerts along.
 $node->safe_psql('postgres', 'DROP DATABASE "' . ($odd =~ s/"/""/gr) . '"');
 await_sql('SELECT raised = 1 FROM wc_alert_status()');
-like(slurp_file($node->logfile), qr/LOG:  whitecross alert: level=warning name=constraint_violations subject="school \\"two\\"\S* ü" value=11 limit=10 event=cleared/, 'an alert of a database that is dropped is cleared');
+ok($node->wait_for_log(qr/LOG:  whitecross alert: level=warning name=constraint_violations subject="school \\"two\\"\S* ü" value=11 limit=10 event=cleared/), 'an alert of a database that is dropped is cleared');
 
 # ---- A crash: what is still so is raised anew.
 alter(alert_transaction_id_age_warning => 0);
