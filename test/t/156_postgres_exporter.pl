@@ -12,7 +12,7 @@ use WhiteCross::Pooler;
 use WhiteCross::Test;
 
 my $monitoring = tree() . '/monitoring';
-my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.health_interval = '1h'\n");
+my $node = new_node('exporter', conf => "autovacuum = off\nwhitecross.health_interval = '1h'\nwhitecross.alert_slow_queries_warning = -1\nwhitecross.alert_n_plus_one_warning = -1\n");
 make_database($node, 'school', 'reference', students => 50);
 make_database($node, 'other', 'platform', students => 20, whitecross => 0);
 $node->safe_psql('other', 'SET client_min_messages = warning; CREATE SCHEMA watch; CREATE EXTENSION whitecross SCHEMA watch; ALTER DATABASE other SET search_path = public, watch');

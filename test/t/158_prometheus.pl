@@ -13,7 +13,7 @@ use WhiteCross::Metrics;
 use WhiteCross::Test;
 
 my $monitoring = tree() . '/monitoring';
-my $node = new_node('prometheus', conf => "whitecross.monitor_interval = '1s'\n");
+my $node = new_node('prometheus', conf => "whitecross.monitor_interval = '1s'\nwhitecross.slow_query_threshold = '1min'\n");
 make_database($node, 'school', 'reference', students => 20);
 $node->safe_psql('school', q{SELECT wc_cached_json('SELECT count(*) FROM students'); SELECT wc_cached_json('SELECT now()')});
 my ($made) = run_tool('', 'psql', '-X', '-q', '-h', $node->host, '-p', $node->port, '-d', 'school', '-f', "$monitoring/role.sql");
@@ -26,10 +26,10 @@ END {
     $prometheus->kill_kill if $prometheus;
 }
 
-# The files as they are, but for ports, and each second: rates over five minutes are then known at once.
+# The files as they are, but for ports, and often: rates over five minutes are then known soon. To be scraped takes a busy machine more than a second.
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
-my $config = slurp_file("$monitoring/prometheus.yml") =~ s/localhost:9187/127.0.0.1:$exporter->{port}/r =~ s/_(interval|timeout): \d+s/_$1: 1s/gr =~ s/localhost:(?:9093|9100)/127.0.0.1:1/gr;
+my $config = slurp_file("$monitoring/prometheus.yml") =~ s/localhost:9187/127.0.0.1:$exporter->{port}/r =~ s/scrape_(interval|timeout): \d+s/scrape_$1: 5s/gr =~ s/(evaluation_interval): \d+s/$1: 1s/r =~ s/localhost:(?:9093|9100)/127.0.0.1:1/gr;
 append_to_file("$folder/prometheus.yml", $config);
 append_to_file("$folder/rules.yml", slurp_file("$monitoring/rules.yml"));
 my $said = '';

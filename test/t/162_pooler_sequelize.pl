@@ -50,7 +50,7 @@ is(app('zones', 100), '100 0', 'each pool of the application has its own time zo
 is($pooler->complaints, '', 'and PgBouncer has nothing to complain of');
 
 # Shorter limits, which new server connections have.
-$node->safe_psql('school', q{ALTER ROLE clerk SET statement_timeout = '200ms'; ALTER ROLE clerk SET idle_in_transaction_session_timeout = '200ms'});
+$node->safe_psql('school', q{ALTER ROLE clerk SET statement_timeout = '2s'; ALTER ROLE clerk SET idle_in_transaction_session_timeout = '2s'});
 like($pooler->console('RECONNECT'), qr/RECONNECT/, 'server connections are replaced');
 is(app('slow'), '57014 1', 'a statement over the limit is cancelled, and the application goes on');
 like(app('idle'), qr/ended 1$/, 'a transaction that waits too long is ended, and the application goes on');
