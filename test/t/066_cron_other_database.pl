@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node = new_node('elsewhere', preload => 'pg_cron,whitecross', allows_streaming => 1, conf => 'max_prepared_transactions = 2');
+my $node = new_node('elsewhere', preload => 'pg_cron,whitecross', allows_streaming => 1, conf => "max_prepared_transactions = 2\nsynchronous_standby_names = 'missing'\nsynchronous_commit = local\n");
 $node->safe_psql('postgres', 'CREATE ROLE nurse LOGIN');
 make_database($node, 'school', 'platform', students => 20);
 
@@ -78,13 +78,12 @@ settle();
 is(jobs('school'), $all, 'changes in a row');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET default_transaction_isolation');
 
-# The worker waits for the caller's commit; here one that takes long, since it waits for a standby that isn't there.
-$node->append_conf('postgresql.conf', "synchronous_standby_names = 'missing'");
-$node->reload;
+# The worker waits for the caller's commit; here one that takes long, since it waits for a standby that isn't there. (It isn't from the
+# start: where the setting changes it is the checkpointer that makes commits wait, in its own time.)
 my ($answer, $errors) = ('', '');
 my $timer  = IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default);
 my $commit = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('school'),
-        '-c', 'BEGIN; INSERT INTO parent VALUES (1); SELECT wc_unschedule(); COMMIT' ], '>', \$answer, '2>', \$errors, $timer);
+        '-c', 'BEGIN; SET LOCAL synchronous_commit = on; INSERT INTO parent VALUES (1); SELECT wc_unschedule(); COMMIT' ], '>', \$answer, '2>', \$errors, $timer);
 ok($node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule' AND wait_event = 'transactionid')}),
     'while the commit is not complete the worker waits for it');
 is(jobs('school'), $all, 'and nothing has changed');
