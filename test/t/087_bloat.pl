@@ -19,8 +19,8 @@ make_true_database($node, 'district', 'reference', students => STUDENTS, after =
 # Every student gets a number: those of a refresh are a hundred of them, of every part of the view.
 $node->safe_psql('district', 'CREATE TABLE numbers AS SELECT id, row_number() OVER (ORDER BY md5(id::text)) AS number FROM students; ALTER TABLE numbers ADD PRIMARY KEY (number); ANALYZE');
 
-# Vacuum keeps pace, however fast the machine refreshes: after each fifth of the students the next refresh waits until autovacuum has no
-# more to do at the view, which leaves it another fifth of dead rows. So never as many as half of the rows are dead.
+# Vacuum keeps pace, however fast the machine refreshes: after each tenth of the students the next refresh waits until autovacuum has no
+# more to do at the view, which leaves it a fifth of dead rows. So there are never more dead rows than a third.
 $node->safe_psql('district', <<'SQL');
 CREATE PROCEDURE vacuumed() LANGUAGE plpgsql AS $$
 DECLARE
@@ -50,7 +50,7 @@ $session->send(join "\n", q{SET whitecross.now = '2025-03-07 12:00-05'; SET whit
         my $nurse = ($_ + $visit) % 2 ? qq{, "nurseId" = (SELECT id FROM users ORDER BY id OFFSET $visit % 15 LIMIT 1)} : '';
         qq{UPDATE students SET "lastName" = 'Name $_'$nurse FROM numbers AS n
             WHERE n.id = students.id AND n.number > $first AND n.number <= $first + } . KEYS . q{;
-           SELECT status FROM wc_refresh('student_health_summary', 'incremental');} . ($_ % ($groups / 5) ? '' : 'SELECT pg_stat_force_next_flush(); CALL vacuumed();')
+           SELECT status FROM wc_refresh('student_health_summary', 'incremental');} . ($_ % ($groups / 10) ? '' : 'SELECT pg_stat_force_next_flush(); CALL vacuumed();')
 } 1 .. REFRESHES);
 my @refreshed = grep { $_ eq 'refreshed' } $session->answer;
 is(scalar @refreshed, REFRESHES, 'refreshed a thousand times');
