@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WhiteCross::Test;
 
-my $node    = new_node('wall', conf => "log_min_messages = log\n");
+my $node    = new_node('wall', conf => "log_min_messages = warning\n");
 my $library = tree() . '/test/modules/wall/whitecross_wall.so';
 $node->safe_psql('postgres', <<SQL);
 CREATE FUNCTION wall_throw(kind text) RETURNS int AS '$library' LANGUAGE c;

@@ -24,6 +24,7 @@ superuser_reserved_connections = 3
 autovacuum = off
 whitecross.monitor_interval = 3600
 whitecross.health_interval = 1h
+whitecross.health_timeout = 60s
 whitecross.alert_n_plus_one_warning = -1
 whitecross.alert_n_plus_one_critical = -1
 CONF

@@ -22,6 +22,7 @@ restart_after_crash = on
 whitecross.alerts_max = 5
 whitecross.monitor_interval = 1
 whitecross.health_interval = 3600
+whitecross.health_timeout = 60s
 whitecross.alert_transaction_id_age_warning = -1
 whitecross.alert_n_plus_one_warning = -1
 whitecross.alert_slow_queries_warning = -1

@@ -17,6 +17,7 @@ log_statement = none
 wal_receiver_status_interval = 1
 whitecross.monitor_interval = 1
 whitecross.health_interval = 3600
+whitecross.health_timeout = 60s
 whitecross.alert_replication_lag_warning = 5
 whitecross.alert_replication_lag_critical = 10000
 whitecross.alert_n_plus_one_warning = -1
