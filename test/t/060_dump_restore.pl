@@ -47,9 +47,7 @@ sub state_of {
 
 sub jobs_of {
     my ($server) = @_;
-    # Those of another database than pg_cron's change when the transaction that changes them has ended.
-    $server->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule')})
-      or die 'a worker does not end';
+    await_jobs($server);
     return $server->safe_psql('reference', 'SELECT jobname, schedule, command, database, username, active FROM cron.job ORDER BY jobname');
 }
 

@@ -15,9 +15,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
 # The catalogue, every dependency of an object that isn't the system's, the jobs, and what else an object leaves behind.
 sub everything {
     my ($database) = @_;
-    # Jobs in the other database change when the transaction that changes them has ended.
-    $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule')})
-      or die 'a worker does not end';
+    await_jobs($node);
     return join "\n", catalogue($node, $database), $node->safe_psql($database, <<'SQL'), $node->safe_psql('postgres', 'SELECT * FROM cron.job');
 SELECT 'depends ' || pg_describe_object(classid, objid, objsubid) || ' ' || deptype::text || ' ' || pg_describe_object(refclassid, refobjid, refobjsubid)
   FROM pg_depend WHERE objid >= 16384 AND (classid, objid) NOT IN (SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace)

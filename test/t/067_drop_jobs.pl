@@ -12,11 +12,6 @@ my $node = new_node('drop_jobs', preload => 'pg_cron,whitecross');
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron; CREATE ROLE owner SUPERUSER LOGIN; CREATE ROLE tenant');
 $node->safe_psql('postgres', q{SELECT cron.schedule('mine', '0 0 1 1 *', 'SELECT 1')});
 
-sub settle {
-    $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule')})
-      or die 'a worker does not end';
-    return;
-}
 sub jobs {
     my ($database) = @_;
     return $node->safe_psql('postgres', "SELECT count(*) FROM cron.job WHERE jobname LIKE 'whitecross $database %'");
@@ -33,20 +28,20 @@ for my $database ('postgres', 'school') {
     my $create = sub {
         my ($schema) = @_;
         $node->safe_psql($database, "SET ROLE owner; CREATE SCHEMA IF NOT EXISTS $schema; CREATE EXTENSION whitecross SCHEMA $schema; SELECT $schema.wc_schedule()");
-        settle();
+        await_jobs($node);
         is(jobs($database), 3, "$where: three jobs");
         return;
     };
     my $gone = sub {
         my ($sql) = @_;
-        settle();
+        await_jobs($node);
         is(jobs($database), 0, "$where: gone with $sql");
         is($node->safe_psql($database, 'SELECT count(*) FROM pg_matviews'), 0, "$where: and so are the views");
         return;
     };
     my $kept = sub {
         my ($what) = @_;
-        settle();
+        await_jobs($node);
         is(jobs($database), 3, "$where: kept when $what");
         return;
     };

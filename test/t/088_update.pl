@@ -101,9 +101,7 @@ sub rows_of_views {
 # What the extension remembers of before, and the site's jobs.
 sub history_of {
     my ($database, $schema) = @_;
-    # The jobs change when the transaction that changes them has ended.
-    $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule')})
-      or die 'a worker does not end';
+    await_jobs($node);
     return $node->safe_psql($database, <<"SQL")
 SELECT id, view_name, mode, status, origin, in_worker, rows_written, row_count, started_at, finished_at FROM $schema.wc_refresh_log WHERE id <= 12 ORDER BY id;
 SELECT view_name, refreshes >= 2 FROM $schema.wc_view_state ORDER BY 1;

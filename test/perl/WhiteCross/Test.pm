@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_node make_database try_sql send_to answer client_processes await_clients catalogue same_lines tree VIEWS);
+our @EXPORT = qw(new_node make_database try_sql send_to answer client_processes await_clients await_jobs catalogue same_lines tree VIEWS);
 
 use constant VIEWS => qw(mv_student_health_summary mv_compliance_status mv_medication_schedule
   mv_allergy_summary mv_appointment_statistics);
@@ -126,6 +126,15 @@ sub await_clients {
         die client_processes($node) . " clients instead of $number\n" if time > $deadline;
         usleep(10_000);
     }
+    return;
+}
+
+# await_jobs(NODE): waits until no worker changes jobs any more. Those of another database than pg_cron's change when the transaction that
+# changes them has ended.
+sub await_jobs {
+    my ($node) = @_;
+    $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'whitecross schedule')})
+      or die "a worker that changes jobs does not end\n";
     return;
 }
 
